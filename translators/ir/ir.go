@@ -1,0 +1,398 @@
+// Package ir is the model: what was asked for, in the words of no API and no
+// mesh. It is plain, sorted, printable data joined by keys. Nothing in it knows
+// SMI, Gateway API, Kubernetes or Envoy; nothing in it carries a file position.
+//
+// Two conventions hold throughout. An empty list means none, never all: where
+// all is meant there is a value for it. An invalid thing is kept as a value
+// with a reason, so that nobody can forget it.
+//
+// The model is internal for ever: it is printed for people and compared by
+// tests, and its shape may change with any release.
+package ir
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// UnitKind is the kind of a unit, the piece of the model that is compiled alone.
+type UnitKind string
+
+// The kinds of units, in the order in which they are compiled and printed.
+const (
+	// KindMesh is the one unit of what holds for every proxy.
+	KindMesh UnitKind = "Mesh"
+	// KindNamespace holds what a namespace says for workloads nobody has named.
+	KindNamespace UnitKind = "Namespace"
+	// KindService is the client side: where calls to a name go.
+	KindService UnitKind = "Service"
+	// KindWorkload is the server side: who may call a namespace's account.
+	KindWorkload UnitKind = "Workload"
+	// KindEndpoints are the addresses behind a Service; they travel their own path.
+	KindEndpoints UnitKind = "Endpoints"
+)
+
+var kindOrder = []UnitKind{KindMesh, KindNamespace, KindService, KindWorkload, KindEndpoints}
+
+// Key names a unit. The Mesh unit has neither namespace nor name, a Namespace
+// unit only a name. A Workload is named by its ServiceAccount.
+type Key struct {
+	Kind      UnitKind
+	Namespace string
+	Name      string
+}
+
+// String renders "Service shop/reviews".
+func (k Key) String() string {
+	return strings.TrimRight(string(k.Kind)+" "+Name{k.Namespace, k.Name}.String(), " ")
+}
+
+// Compare orders keys by kind, namespace and name.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(slices.Index(kindOrder, k.Kind), slices.Index(kindOrder, o.Kind)),
+		strings.Compare(k.Namespace, o.Namespace), strings.Compare(k.Name, o.Name))
+}
+
+// Name is a namespaced name.
+type Name struct{ Namespace, Name string }
+
+// String renders "shop/reviews".
+func (n Name) String() string {
+	if n.Namespace == "" {
+		return n.Name
+	}
+	return n.Namespace + "/" + n.Name
+}
+
+// MarshalText renders n as String does, so that it can key a JSON object.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (n *Name) UnmarshalText(b []byte) error {
+	ns, name, ok := strings.Cut(string(b), "/")
+	if !ok {
+		ns, name = "", ns
+	}
+	if strings.Contains(name, "/") {
+		return fmt.Errorf("%q is not namespace/name", b)
+	}
+	*n = Name{ns, name}
+	return nil
+}
+
+// Compare orders names by namespace, then name.
+func (n Name) Compare(o Name) int {
+	return cmp.Or(strings.Compare(n.Namespace, o.Namespace), strings.Compare(n.Name, o.Name))
+}
+
+// Unit is one piece of the model: exactly one of its fields is set.
+type Unit struct {
+	Mesh      *Mesh      `json:"mesh,omitempty"`
+	Namespace *Namespace `json:"namespace,omitempty"`
+	Service   *Service   `json:"service,omitempty"`
+	Workload  *Workload  `json:"workload,omitempty"`
+	Endpoints *Endpoints `json:"endpoints,omitempty"`
+}
+
+// Key returns the key of the unit that is set.
+func (u Unit) Key() Key {
+	switch {
+	case u.Namespace != nil:
+		return Key{Kind: KindNamespace, Name: u.Namespace.Name}
+	case u.Service != nil:
+		return Key{KindService, u.Service.Namespace, u.Service.Name}
+	case u.Workload != nil:
+		return Key{KindWorkload, u.Workload.Namespace, u.Workload.Account}
+	case u.Endpoints != nil:
+		return Key{KindEndpoints, u.Endpoints.Namespace, u.Endpoints.Name}
+	}
+	return Key{Kind: KindMesh}
+}
+
+// Access says what happens to a call that no grant allows.
+type Access string
+
+// The access modes of a run, and with AccessSelected what the rest denies.
+const (
+	// AccessSelected: a workload that any object names as destination denies
+	// what is not granted; all others are open.
+	AccessSelected Access = "selected"
+	// AccessStrict: every workload denies what is not granted.
+	AccessStrict Access = "strict"
+	// AccessOff: nothing is denied.
+	AccessOff Access = "off"
+)
+
+// Mesh is what holds for every proxy.
+type Mesh struct {
+	Access Access `json:"access"`
+}
+
+// Namespace is what a namespace says for workloads that nobody has named.
+// The unit exists only where the namespace denies by default.
+type Namespace struct {
+	Name string `json:"name"`
+	// Enforced: a workload without a unit of its own denies every call.
+	Enforced bool `json:"enforced"`
+}
+
+// Protocol is what is spoken on a port.
+type Protocol string
+
+// The protocols. HTTP covers every version; HTTP2 and GRPC are told apart where
+// the input says so, for some back ends need to know.
+const (
+	HTTP  Protocol = "HTTP"
+	HTTP2 Protocol = "HTTP2"
+	GRPC  Protocol = "GRPC"
+	TCP   Protocol = "TCP"
+	UDP   Protocol = "UDP"
+)
+
+// IsHTTP reports whether requests can be told apart on p.
+func (p Protocol) IsHTTP() bool { return p == HTTP || p == HTTP2 || p == GRPC }
+
+// Service is the client side of a Kubernetes Service: where calls to it go.
+type Service struct {
+	Namespace string     `json:"namespace"`
+	Name      string     `json:"name"`
+	Ref       report.Ref `json:"ref"`
+	// Inferred: no Service object was given; that it exists, and its port, is
+	// concluded from an object that names it.
+	Inferred bool `json:"inferred,omitempty"`
+	// Addresses are the cluster addresses; none where unknown or headless.
+	Addresses []string `json:"addresses,omitempty"`
+	Headless  bool     `json:"headless,omitempty"`
+	Ports     []Port   `json:"ports"`
+}
+
+// AnyPort stands for "every port, whichever they are": the number of the one
+// Port of an inferred Service, and of a grant to a workload whose Services are
+// not known. On a Backend it means the port that was called.
+const AnyPort int32 = 0
+
+// Port is one port of a Service with its routes.
+type Port struct {
+	Number   int32    `json:"number"`
+	Name     string   `json:"name,omitempty"`
+	Protocol Protocol `json:"protocol"`
+	// Routes in order: the first whose matches hold is taken. The last one
+	// always matches everything, so no request is left without a route.
+	Routes []Route    `json:"routes"`
+	Ref    report.Ref `json:"ref"`
+}
+
+// Route sends what matches to backends by weight.
+type Route struct {
+	// Name is stable: the name of the object that made it, or "default".
+	Name string     `json:"name"`
+	Ref  report.Ref `json:"ref"`
+	// Matches: any of them must hold. None means never.
+	Matches  []Match   `json:"matches"`
+	Backends []Backend `json:"backends"`
+}
+
+// Backend takes a share of a route's requests: Weight over the sum of weights.
+type Backend struct {
+	Service Name  `json:"service"`
+	Port    int32 `json:"port"`
+	// Weight is a ratio, 0 to 2^32-1; the sum over a route is in that range too.
+	Weight uint32 `json:"weight"`
+	// Invalid is the reason why this share of the requests fails with status
+	// 500 (a TCP connection: is closed); empty when the backend is good.
+	Invalid string `json:"invalid,omitempty"`
+	// Servers are the accounts known to answer for the backend, which a client
+	// may expect in its certificate; none when unknown.
+	Servers []Identity `json:"servers,omitempty"`
+	Ref     report.Ref `json:"ref"`
+}
+
+// Match is a condition on a request: path AND method AND every header.
+type Match struct {
+	// Name is the name of the match where it has one.
+	Name string `json:"name,omitempty"`
+	// Path is compared with the normalised path without its query.
+	Path    StringMatch `json:"path"`
+	PathRef report.Ref  `json:"pathRef,omitzero"`
+	// Methods: any of them, upper case. AnyMethod stands for all.
+	Methods    []string   `json:"methods"`
+	MethodsRef report.Ref `json:"methodsRef,omitzero"`
+	// Headers must all hold; a header that is absent never holds.
+	Headers []HeaderMatch `json:"headers,omitempty"`
+	Ref     report.Ref    `json:"ref"`
+}
+
+// AnyMethod is the one element of Match.Methods when every method matches.
+const AnyMethod = "*"
+
+// MatchAll returns the match that every request fulfils, on behalf of ref.
+func MatchAll(ref report.Ref) Match {
+	return Match{Path: StringMatch{Kind: MatchAny}, Methods: []string{AnyMethod}, Ref: ref}
+}
+
+// IsAll reports whether every request fulfils m.
+func (m Match) IsAll() bool {
+	return m.Path.Kind == MatchAny && m.AnyMethod() && len(m.Headers) == 0
+}
+
+// AnyMethod reports whether m holds for every method.
+func (m Match) AnyMethod() bool { return slices.Contains(m.Methods, AnyMethod) }
+
+// HeaderMatch is a condition on one header. Name is lower case. Each line of a
+// repeated header is compared alone; one that matches is enough.
+type HeaderMatch struct {
+	Name  string      `json:"name"`
+	Value StringMatch `json:"value"`
+	Ref   report.Ref  `json:"ref"`
+}
+
+// Identity is a caller or a server: an account of a namespace in the mesh's own
+// trust domain or, where SPIFFE is set, that identity verbatim.
+type Identity struct {
+	Namespace string `json:"namespace,omitempty"`
+	Account   string `json:"account,omitempty"`
+	SPIFFE    string `json:"spiffe,omitempty"`
+}
+
+// URI returns the SPIFFE URI of the identity in a trust domain.
+func (i Identity) URI(trustDomain string) string {
+	if i.SPIFFE != "" {
+		return i.SPIFFE
+	}
+	return "spiffe://" + trustDomain + "/ns/" + i.Namespace + "/sa/" + i.Account
+}
+
+// Compare orders identities.
+func (i Identity) Compare(o Identity) int {
+	return cmp.Or(strings.Compare(i.Namespace, o.Namespace),
+		strings.Compare(i.Account, o.Account), strings.Compare(i.SPIFFE, o.SPIFFE))
+}
+
+// Workload is the server side: the pods that run as one account, and who may
+// call them.
+type Workload struct {
+	Namespace string     `json:"namespace"`
+	Account   string     `json:"account"`
+	Ref       report.Ref `json:"ref"`
+	// Pods are the classes of pods known to run as the account; none when
+	// nothing is known of them (access is never inferred).
+	Pods  []PodClass     `json:"pods,omitempty"`
+	Ports []WorkloadPort `json:"ports,omitempty"`
+	// Enforced: what no grant allows is denied. Otherwise every call is allowed.
+	Enforced bool `json:"enforced"`
+	// NamespaceDenies: the namespace as a whole denies by default, so the deny
+	// around the grants holds even where the workload's pods are not known.
+	NamespaceDenies bool `json:"namespaceDenies,omitempty"`
+	// Because names the objects that make the workload deny by default.
+	Because []report.Ref `json:"because,omitempty"`
+	// Grants: a call is allowed when any of them allows it.
+	Grants []Grant `json:"grants,omitempty"`
+	// Probes are answered to callers without an identity, whatever the grants.
+	Probes []Probe `json:"probes,omitempty"`
+}
+
+// PodClass is what selects pods that are alike: their labels without the
+// revision hash, so that a rollout changes nothing.
+type PodClass struct {
+	Labels map[string]string `json:"labels"`
+	// AlsoCatches are other accounts of the namespace whose pods carry all of
+	// these labels too, so that a selector by Labels would catch them.
+	AlsoCatches []string   `json:"alsoCatches,omitempty"`
+	Ref         report.Ref `json:"ref"`
+}
+
+// WorkloadPort is a port on which the workload's pods are reached.
+type WorkloadPort struct {
+	// Number is the target port, on the pod.
+	Number   int32    `json:"number"`
+	Protocol Protocol `json:"protocol"`
+	// Services are the Service ports that lead here.
+	Services []ServicePort `json:"services"`
+}
+
+// ServicePort is a port of a Service.
+type ServicePort struct {
+	Service Name  `json:"service"`
+	Port    int32 `json:"port"`
+}
+
+// Compare orders service ports.
+func (p ServicePort) Compare(o ServicePort) int {
+	return cmp.Or(p.Service.Compare(o.Service), cmp.Compare(p.Port, o.Port))
+}
+
+// Grant allows calls: source AND port AND request.
+type Grant struct {
+	// Name is "kind-less" ns/name of the object that grants.
+	Name Name       `json:"name"`
+	Ref  report.Ref `json:"ref"`
+	// Sources: any of them.
+	Sources []Source `json:"sources"`
+	// Ports: any of them; none means that the grant allows nothing.
+	Ports []GrantPort `json:"ports"`
+	// Matches: any of them. On ports that are not HTTP only a match for
+	// everything can be fulfilled.
+	Matches []Match `json:"matches"`
+}
+
+// Source is a caller that a grant names.
+type Source struct {
+	Identity Identity   `json:"identity"`
+	Ref      report.Ref `json:"ref"`
+}
+
+// GrantPort is a port on the pod that a grant opens, or AnyPort: every HTTP
+// port of a workload whose Services are not known.
+type GrantPort struct {
+	Number int32 `json:"number"`
+	// Also are Service ports that the grant does not name but that lead to the
+	// same port on the pod, so that a proxy there cannot tell them apart.
+	Also []ServicePort `json:"also,omitempty"`
+	Ref  report.Ref    `json:"ref"`
+}
+
+// Probe is a declared probe of the kubelet, which has no identity.
+type Probe struct {
+	Port int32 `json:"port"`
+	// Protocol is HTTP (GET of Path), GRPC (a health check) or TCP.
+	Protocol Protocol   `json:"protocol"`
+	Path     string     `json:"path,omitempty"`
+	Ref      report.Ref `json:"ref"`
+}
+
+// Endpoints are the addresses behind a Service.
+type Endpoints struct {
+	Namespace string          `json:"namespace"`
+	Name      string          `json:"name"`
+	Ports     []EndpointsPort `json:"ports"`
+}
+
+// EndpointsPort are the addresses behind one port of a Service.
+type EndpointsPort struct {
+	// Number is the port of the Service, not of the pods.
+	Number    int32      `json:"number"`
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// Endpoint is an address where a port is served.
+type Endpoint struct {
+	Address string `json:"address"`
+	Port    int32  `json:"port"`
+	Ready   bool   `json:"ready"`
+}
+
+// Audience says which proxies an artifact is for. The zero value means all.
+type Audience struct {
+	Namespace string `json:"namespace,omitempty"`
+	Account   string `json:"account,omitempty"`
+}
+
+// Includes reports whether a proxy that runs as an account is in the audience.
+func (a Audience) Includes(id Identity) bool {
+	return (a.Namespace == "" || a.Namespace == id.Namespace) &&
+		(a.Account == "" || a.Account == id.Account)
+}
