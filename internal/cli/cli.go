@@ -1,0 +1,120 @@
+// Package cli is the command line: it wires the packages together and decides
+// the exit status. Data goes to standard output, talk to standard error.
+//
+// Exit status, in every verb and every output format: 0 fine; 1 answered "no"
+// (findings at or above --fail-on, refused, tests failed); 2 could not answer
+// (usage, unreadable or undecodable input, no such back end).
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Version is set when a release is built.
+var Version = "dev"
+
+// The exit statuses.
+const (
+	exitOK = iota
+	exitNo
+	exitCannot
+)
+
+// status ends a verb with an exit status; what there was to say has been said
+// already when err is nil.
+type status struct {
+	code int
+	err  error
+}
+
+func (s status) Error() string {
+	if s.err == nil {
+		return ""
+	}
+	return s.err.Error()
+}
+
+func cannot(format string, args ...any) error {
+	return status{exitCannot, fmt.Errorf(format, args...)}
+}
+
+// app is where a verb reads and writes.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Main runs a command line and returns its exit status.
+func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := Root(in, out, errw)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitCannot // cobra's own errors are about usage
+	var s status
+	if errors.As(err, &s) {
+		code = s.code
+	}
+	if err.Error() != "" {
+		fmt.Fprintf(errw, "meshknot: %v\n", err)
+	}
+	return code
+}
+
+// Root returns the command tree.
+func Root(in io.Reader, out, errw io.Writer) *cobra.Command {
+	a := &app{in, out, errw}
+	root := &cobra.Command{
+		Use:   "meshknot",
+		Short: "One service mesh policy in, accounted-for configuration of any mesh out",
+		Long: `meshknot reads SMI policies, validates them, and translates them into the
+configuration of interchangeable back ends. Every input field is accounted for
+on every back end; what would let more traffic through is refused.
+
+Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errw)
+	root.AddCommand(
+		translateCommand(a), validateCommand(a), lossesCommand(a), backendsCommand(a),
+		policyCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),
+		codeCommand(a), versionCommand(a))
+	return root
+}
+
+// undecodable are the codes that say that an input could not be read, so that
+// the question could not be answered.
+var undecodable = map[report.Code]bool{
+	report.Undecodable: true, report.LimitExceeded: true, report.UnreadableFile: true,
+	report.NothingRead: true, report.DuplicateKey: true,
+}
+
+// conclude turns findings into an exit status.
+func conclude(found report.Report, failOn report.Severity) error {
+	for _, f := range found {
+		if undecodable[f.Code] && f.Severity == report.Error {
+			return status{code: exitCannot}
+		}
+	}
+	if found.Worst(failOn) > 0 {
+		return status{code: exitNo}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshknot/meshknot/internal/engine"
+	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+var findingFormats = []string{"text", "json", "sarif", "junit", "github", "markdown"}
+
+func validateCommand(a *app) *cobra.Command {
+	var in inputFlags
+	var find findingFlags
+	var policyDirs []string
+	var shipped, verbose bool
+	c := &cobra.Command{
+		Use:   "validate -f FILE...",
+		Short: "Check policies: fields, references, conflicts and Rego rules",
+		Long: `Validate reads policies strictly, resolves their references, finds conflicts
+and runs the Rego rules. It translates nothing.`,
+		Example: "  meshknot validate -f examples/bookstore",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := find.check(c); err != nil {
+				return err
+			}
+			set, store, found, err := in.load(a)
+			if err != nil {
+				return err
+			}
+			found = append(found, engine.New(all.Pipeline(), nil, nil).Run(store).Findings...)
+			rules, err := checkPolicies(c.Context(), set, policyDirs, shipped)
+			if err != nil {
+				return err
+			}
+			found = append(found, rules...).Sorted()
+			shown := slices.Clone(found)
+			if find.output == "text" && !verbose {
+				shown = slices.DeleteFunc(shown, func(f report.Finding) bool { return f.Severity == report.Info })
+			}
+			if err := a.render(a.out, find.output, set, shown, find.colored(a.out)); err != nil {
+				return err
+			}
+			if find.output == "text" {
+				fmt.Fprintf(a.err, "%d objects, %d errors, %d warnings.\n", len(set.Objects)+len(set.Rejected),
+					found.Worst(report.Error), found.Worst(report.Warning)-found.Worst(report.Error))
+			}
+			return conclude(found, report.Severity(find.failOn))
+		},
+	}
+	in.register(c)
+	find.register(c, findingFormats...)
+	c.Flags().StringArrayVar(&policyDirs, "policy", nil, "directory of Rego rules to run beside the shipped ones (repeatable)")
+	c.Flags().BoolVar(&shipped, "shipped-policies", true, "run the rules that meshknot ships")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show findings of severity info too")
+	_ = c.MarkFlagDirname("policy")
+	return c
+}
+
+func lossesCommand(a *app) *cobra.Command {
+	var in inputFlags
+	var to targetFlags
+	var find findingFlags
+	c := &cobra.Command{
+		Use:   "losses -f FILE --to BACKEND[@VERSION],...",
+		Short: "List what each back end cannot keep, per input field",
+		Long: `Losses accounts for every field of the policies on every back end and lists
+what is not exact: relocated, approximated, narrowed, dropped or widened.`,
+		Example: "  meshknot losses -f examples/bookstore --to istio",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := find.check(c); err != nil {
+				return err
+			}
+			t, err := a.translate(in, to)
+			if err != nil {
+				return err
+			}
+			var lost report.Report
+			for _, f := range t.everything() {
+				if f.Class != "" || f.Severity == report.Error {
+					lost = append(lost, f)
+				}
+			}
+			if err := a.render(a.out, find.output, t.set, lost, find.colored(a.out)); err != nil {
+				return err
+			}
+			if find.output == "text" {
+				a.table(t)
+			}
+			return conclude(t.everything(), report.Severity(find.failOn))
+		},
+	}
+	in.register(c)
+	to.register(c, true)
+	find.register(c, findingFormats...)
+	return c
+}

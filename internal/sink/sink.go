@@ -1,0 +1,60 @@
+// Package sink takes desired state to where it is wanted. A sink computes its
+// own difference and never touches what it did not write.
+package sink
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshknot/meshknot/translators"
+)
+
+// Plain turns an artifact's payload into maps and lists; an xDS resource
+// carries its "@type".
+func Plain(payload any) (any, error) {
+	m, ok := payload.(proto.Message)
+	if !ok {
+		return payload, nil
+	}
+	a, err := anypb.New(m)
+	if err != nil {
+		return nil, fmt.Errorf("packing %T: %w", payload, err)
+	}
+	// protojson varies its spacing on purpose; going through maps undoes that.
+	text, err := protojson.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("printing %T: %w", payload, err)
+	}
+	var out any
+	err = json.Unmarshal(text, &out)
+	return out, err
+}
+
+// YAML prints artifacts as YAML documents: objects ready to be applied, xDS
+// resources with their type.
+func YAML(w io.Writer, artifacts []translators.Artifact) error {
+	for _, a := range artifacts {
+		text, err := document(a)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "---\n%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func document(a translators.Artifact) ([]byte, error) {
+	p, err := Plain(a.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
+	}
+	return yaml.Marshal(p)
+}

@@ -1,0 +1,200 @@
+package golden
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/translators/semantics"
+)
+
+// Expectation is one line of expect.txt:
+//
+//	FROM -> TO [TCP|UDP | METHOD PATH] [-H 'name: value']... => VERDICT [ROUTE] [BACKEND=PERCENT[!]]... [because KIND/NAME]
+type Expectation struct {
+	Line    string
+	Request semantics.Request
+	Verdict semantics.Verdict
+	Route   string
+	// Shares are "ns/name:port=percent", with "!" behind a denied one and
+	// "invalid=percent" for one that fails.
+	Shares  []string
+	Because string
+}
+
+func parseExpectations(text string) ([]Expectation, error) {
+	out := []Expectation{}
+	for _, l := range lines(text) {
+		e, err := parseExpectation(l)
+		if err != nil {
+			return nil, fmt.Errorf("expect.txt: %q: %w", l, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func parseExpectation(line string) (Expectation, error) {
+	e := Expectation{Line: line}
+	call, want, ok := strings.Cut(line, " => ")
+	if !ok {
+		return e, fmt.Errorf("no =>")
+	}
+	var err error
+	if e.Request, err = ParseRequest(call); err != nil {
+		return e, err
+	}
+	want, e.Because, _ = strings.Cut(want, " because ")
+	e.Because = strings.TrimSpace(e.Because)
+	fields := strings.Fields(want)
+	if len(fields) == 0 {
+		return e, fmt.Errorf("no verdict")
+	}
+	e.Verdict = semantics.Verdict(fields[0])
+	if !slices.Contains([]semantics.Verdict{semantics.Allow, semantics.Deny, semantics.Mixed, semantics.UnknownPort}, e.Verdict) {
+		return e, fmt.Errorf("no such verdict: %s", fields[0])
+	}
+	for _, f := range fields[1:] {
+		if strings.Contains(f, "=") {
+			e.Shares = append(e.Shares, f)
+		} else if e.Route == "" {
+			e.Route = f
+		} else {
+			return e, fmt.Errorf("two routes: %s and %s", e.Route, f)
+		}
+	}
+	slices.Sort(e.Shares)
+	return e, nil
+}
+
+// ParseRequest reads the part of a line before the arrow.
+func ParseRequest(call string) (semantics.Request, error) {
+	q := semantics.Request{Headers: map[string][]string{}}
+	from, to, ok := strings.Cut(call, " -> ")
+	if !ok {
+		return q, fmt.Errorf("no ->")
+	}
+	if err := parseFrom(strings.TrimSpace(from), &q); err != nil {
+		return q, err
+	}
+	to, headers, _ := strings.Cut(to, " -H ")
+	fields := strings.Fields(to)
+	if len(fields) == 0 {
+		return q, fmt.Errorf("no callee")
+	}
+	if err := parseTo(fields[0], &q); err != nil {
+		return q, err
+	}
+	switch {
+	case len(fields) == 1, len(fields) == 2 && (fields[1] == "TCP" || fields[1] == "UDP"):
+		q.Raw = true
+	case len(fields) == 3:
+		q.Method, q.Path = fields[1], fields[2]
+	default:
+		return q, fmt.Errorf("want METHOD PATH, TCP or UDP")
+	}
+	for _, h := range strings.Split(headers, " -H ") {
+		if h = strings.Trim(strings.TrimSpace(h), `'"`); h == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return q, fmt.Errorf("header %q", h)
+		}
+		name = strings.ToLower(strings.TrimSpace(name))
+		q.Headers[name] = append(q.Headers[name], strings.TrimSpace(value))
+	}
+	return q, nil
+}
+
+func parseFrom(s string, q *semantics.Request) error {
+	kind, rest, _ := strings.Cut(s, ":")
+	switch kind {
+	case "external":
+		return nil
+	case "spiffe":
+		q.From = &ir.Identity{SPIFFE: rest}
+		return nil
+	case "sa":
+		ns, name, ok := strings.Cut(rest, "/")
+		q.From = &ir.Identity{Namespace: ns, Account: name}
+		if ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("caller %q", s)
+}
+
+func parseTo(s string, q *semantics.Request) error {
+	kind, rest, _ := strings.Cut(s, ":")
+	i := strings.LastIndexByte(rest, ':')
+	if i < 0 {
+		return fmt.Errorf("callee %q has no port", s)
+	}
+	port, err := strconv.ParseInt(rest[i+1:], 10, 32)
+	if err != nil {
+		return fmt.Errorf("callee %q: %w", s, err)
+	}
+	q.Port = int32(port)
+	var name ir.Name
+	if err := name.UnmarshalText([]byte(rest[:i])); err != nil {
+		return err
+	}
+	switch kind {
+	case "svc":
+		q.Service = name
+	case "pod":
+		q.Workload = name
+	default:
+		return fmt.Errorf("callee %q", s)
+	}
+	return nil
+}
+
+// Check holds a decision against the expectation and says what differs.
+func (e Expectation) Check(d semantics.Decision) error {
+	if d.Verdict != e.Verdict {
+		return fmt.Errorf("%s, want %s (because %v)", d.Verdict, e.Verdict, d.Because)
+	}
+	if e.Because != "" && !slices.ContainsFunc(d.Because, func(r report.Ref) bool { return object(r) == e.Because }) {
+		return fmt.Errorf("because %v, want %s", d.Because, e.Because)
+	}
+	if e.Verdict != semantics.Allow && e.Verdict != semantics.Mixed {
+		return nil
+	}
+	if e.Route != "" && e.Route != d.Route {
+		return fmt.Errorf("route %s, want %s", d.Route, e.Route)
+	}
+	if got := shares(d); len(e.Shares) > 0 && !slices.Equal(got, e.Shares) {
+		return fmt.Errorf("goes to %v, want %v", got, e.Shares)
+	}
+	return nil
+}
+
+func shares(d semantics.Decision) []string {
+	var out []string
+	invalid := 0.0
+	for _, s := range d.Shares {
+		if s.Invalid != "" {
+			invalid += s.Percent
+			continue
+		}
+		mark := ""
+		if !s.Allowed {
+			mark = "!"
+		}
+		out = append(out, fmt.Sprintf("%s:%d=%s%s", s.Service, s.Port, percent(s.Percent), mark))
+	}
+	if invalid > 0 {
+		out = append(out, "invalid="+percent(invalid))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func percent(p float64) string {
+	return strings.TrimRight(strings.TrimRight(strconv.FormatFloat(p, 'f', 2, 64), "0"), ".")
+}

@@ -1,0 +1,141 @@
+package feature
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Waiver accepts a refusal: by code and object, for a reason.
+type Waiver struct {
+	Code report.Code
+	// Object is compared without its field and group.
+	Object report.Ref
+	Reason string
+}
+
+// Covers reports whether the waiver speaks of a finding.
+func (w Waiver) Covers(f report.Finding) bool {
+	return w.Code == f.Code && w.Object.Kind == f.Source.Kind &&
+		w.Object.Namespace == f.Source.Namespace && w.Object.Name == f.Source.Name
+}
+
+// Verdict is what Check finds out about a unit and a back end.
+type Verdict struct {
+	// Unit is the unit without what the back end must not, or cannot, be told.
+	Unit ir.Unit
+	// Findings say everything that is not exact.
+	Findings report.Report
+	// Withheld: not even the deny around the grants can be said, so nothing of
+	// this back end's output may be applied.
+	Withheld bool
+	// Uses are the uses with the class that the table gives them.
+	Uses []Claim
+}
+
+// Claim is a use and what the table says of it.
+type Claim struct {
+	Use
+	Row Row
+}
+
+// Check holds a unit against a table. It is where refusal happens, for every
+// back end alike: what would let more through (widened), and what concerns who
+// may call and cannot be said (dropped), is an error and is taken out of the
+// unit; what is merely not said (dropped) is taken out with a warning. The deny
+// around the grants is never taken out.
+func Check(u ir.Unit, backend string, t Table, waivers []Waiver) Verdict {
+	c := checker{backend: backend, table: t, waivers: waivers}
+	v := Verdict{Unit: walk(u, c.keep)}
+	v.Findings, v.Withheld, v.Uses = c.findings, c.withheld, c.claims
+	return v
+}
+
+// checker holds the scratch state of one Check.
+type checker struct {
+	backend  string // INPUT
+	table    Table
+	waivers  []Waiver
+	findings report.Report // OUTPUT
+	withheld bool
+	claims   []Claim
+}
+
+func (c *checker) keep(use Use) bool {
+	spec := SpecOf(use.Feature)
+	row, ok := c.table.Find(use.Feature, use.Conditions)
+	if !ok { // the tests make this impossible; to fail closed costs nothing
+		row = Row{Feature: use.Feature, Class: report.Dropped, Note: "the back end's table has no row for this"}
+	}
+	c.claims = append(c.claims, Claim{use, row})
+	f := c.finding(spec, use, row)
+	if f.Code == "" {
+		return true
+	}
+	for _, w := range c.waivers {
+		if f.Code != report.Withheld && w.Covers(f) {
+			f.Severity, f.Waived = report.Info, w.Reason
+		}
+	}
+	c.findings = append(c.findings, f)
+	if f.Code == report.Withheld {
+		c.withheld = true
+	}
+	switch row.Class {
+	case report.Dropped:
+		return false
+	case report.Widened:
+		return f.Waived != ""
+	}
+	return true
+}
+
+// finding turns a row into what is to be said; an exact row says nothing.
+func (c *checker) finding(spec Spec, use Use, row Row) report.Finding {
+	var code report.Code
+	switch {
+	case row.Class == report.Exact:
+		return report.Finding{}
+	case row.Class == report.Widened, row.Class == report.Dropped && spec.Security:
+		code = report.Refused
+		if use.Feature == DefaultDeny {
+			code = report.Withheld
+		}
+	case spec.Implicit():
+		code = report.Implicit
+	case row.Class == report.Relocated:
+		code = report.Relocation
+	default:
+		code = report.Lossy
+	}
+	f := report.New(code, use.Ref, fmt.Sprintf("%s: %s", spec.Title, row.Note)).WithClass(row.Class)
+	f.Backend = c.backend
+	if code == report.Lossy && row.Class == report.Approximated {
+		f.Severity = report.Info
+	}
+	return f
+}
+
+// Unused lists the waivers that covered no finding of a report.
+func Unused(waivers []Waiver, r report.Report) []Waiver {
+	return slices.DeleteFunc(slices.Clone(waivers), func(w Waiver) bool {
+		return slices.ContainsFunc(r, func(f report.Finding) bool { return w.Covers(f) })
+	})
+}
+
+// ParseWaiver reads "CODE=Kind/namespace/name", with ":reason" behind it.
+func ParseWaiver(s string) (Waiver, error) {
+	s, reason, _ := strings.Cut(s, ":")
+	code, object, _ := strings.Cut(s, "=")
+	parts := strings.Split(object, "/")
+	if code == "" || len(parts) != 3 {
+		return Waiver{}, fmt.Errorf("waiver %q is not CODE=Kind/namespace/name[:reason]", s)
+	}
+	if reason == "" {
+		reason = "waived"
+	}
+	return Waiver{report.Code(code), report.Ref{Kind: parts[0], Namespace: parts[1], Name: parts[2]}, reason}, nil
+}

@@ -1,0 +1,267 @@
+package translators
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Pipeline is the lists that a translation runs through.
+type Pipeline struct {
+	Frontends []Frontend
+	Passes    []Pass
+	Backends  []Backend
+}
+
+// Schemas lists the kinds that the pipeline's front ends read.
+func (p Pipeline) Schemas() []input.Schema {
+	var out []input.Schema
+	for _, f := range p.Frontends {
+		out = append(out, f.Schemas()...)
+	}
+	return out
+}
+
+// Backend returns the back end with a name.
+func (p Pipeline) Backend(name string) (Backend, bool) {
+	for _, b := range p.Backends {
+		if b.Name() == name {
+			return b, true
+		}
+	}
+	return nil, false
+}
+
+// Keys lists the units that a set of objects makes, sorted.
+func (p Pipeline) Keys(objects []input.Object, r input.Reader) []ir.Key {
+	seen := map[ir.Key]bool{{Kind: ir.KindMesh}: true}
+	for _, o := range objects {
+		for _, f := range p.Frontends {
+			for _, k := range f.Keys(o, r) {
+				seen[k] = true
+			}
+		}
+	}
+	keys := make([]ir.Key, 0, len(seen))
+	for k := range seen {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, ir.Key.Compare)
+	return keys
+}
+
+// Compile makes one unit of what a reader answers. It reports false when
+// nothing that the key names exists.
+func (p Pipeline) Compile(k ir.Key, r input.Reader) (ir.Unit, report.Report, bool) {
+	u := newUnit(k, r.Settings())
+	var found report.Report
+	for _, f := range p.Frontends {
+		found = append(found, f.Lower(r, &u)...)
+	}
+	if empty(u) {
+		return ir.Unit{}, found, false
+	}
+	for _, pass := range p.Passes {
+		found = append(found, pass.Run(&u)...)
+	}
+	return u, found, true
+}
+
+// Lower compiles every unit that the objects of a store make, sorted by key.
+func (p Pipeline) Lower(s *input.Store) ([]ir.Unit, report.Report) {
+	var units []ir.Unit
+	var found report.Report
+	r := s.Reader()
+	for _, k := range p.Keys(s.Objects(), r) {
+		u, f, ok := p.Compile(k, r)
+		if found = append(found, f...); ok {
+			units = append(units, u)
+		}
+	}
+	return units, found
+}
+
+func newUnit(k ir.Key, s input.Settings) ir.Unit {
+	switch k.Kind {
+	case ir.KindNamespace:
+		return ir.Unit{Namespace: &ir.Namespace{Name: k.Name}}
+	case ir.KindService:
+		return ir.Unit{Service: &ir.Service{Namespace: k.Namespace, Name: k.Name}}
+	case ir.KindWorkload:
+		return ir.Unit{Workload: &ir.Workload{Namespace: k.Namespace, Account: k.Name}}
+	case ir.KindEndpoints:
+		return ir.Unit{Endpoints: &ir.Endpoints{Namespace: k.Namespace, Name: k.Name}}
+	}
+	return ir.Unit{Mesh: &ir.Mesh{Access: ir.Access(cmp.Or(s.Access, string(ir.AccessSelected)))}}
+}
+
+// empty reports whether no front end had anything to say about the unit.
+func empty(u ir.Unit) bool {
+	switch {
+	case u.Namespace != nil:
+		return !u.Namespace.Enforced
+	case u.Service != nil:
+		return u.Service.Ref.IsZero()
+	case u.Workload != nil:
+		return u.Workload.Ref.IsZero()
+	case u.Endpoints != nil:
+		return len(u.Endpoints.Ports) == 0
+	}
+	return false
+}
+
+// Piece is what one back end makes of one unit.
+type Piece struct {
+	Artifacts []Artifact
+	Findings  report.Report
+	Withheld  bool
+	Claims    []feature.Claim
+}
+
+// Translate makes a back end's piece of one unit: what the table refuses is
+// taken out and reported, the rest is translated.
+func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
+	v := feature.Check(u, b.Name(), b.Supports(t), waivers)
+	artifacts, found := b.Translate(v.Unit, t)
+	for i := range artifacts {
+		artifacts[i].Unit = u.Key()
+		slices.SortFunc(artifacts[i].Refs, report.Ref.Compare)
+		artifacts[i].Refs = slices.Compact(artifacts[i].Refs)
+	}
+	for i := range found {
+		found[i].Backend = b.Name()
+	}
+	return Piece{artifacts, append(v.Findings, found...), v.Withheld, v.Uses}
+}
+
+// Output is what one back end makes of all units.
+type Output struct {
+	Target    Target
+	Artifacts []Artifact
+	Findings  report.Report
+	// Withheld: the artifacts are left out, for applying them would leave a
+	// workload open that has to be closed.
+	Withheld bool
+	Claims   []feature.Claim
+}
+
+// Refused reports whether anything was refused and not waived.
+func (o Output) Refused() bool {
+	return slices.ContainsFunc(o.Findings, func(f report.Finding) bool {
+		return f.Severity == report.Error
+	})
+}
+
+// Assemble joins pieces to one output: artifacts sorted by rank and ID, each ID
+// with one owner, and the findings that hold for the whole mesh said once.
+func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
+	out := Output{Target: t}
+	for _, p := range pieces {
+		out.Artifacts = append(out.Artifacts, p.Artifacts...)
+		out.Findings = append(out.Findings, p.Findings...)
+		out.Claims = append(out.Claims, p.Claims...)
+		out.Withheld = out.Withheld || p.Withheld
+	}
+	slices.SortStableFunc(out.Artifacts, func(a, b Artifact) int {
+		return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Unit.Compare(b.Unit))
+	})
+	out.Findings = append(once(out.Findings), claimed(&out)...)
+	for _, w := range feature.Unused(waivers, out.Findings) {
+		f := report.New(report.WaiverUnused, w.Object, fmt.Sprintf("the waiver for %s covers nothing", w.Code))
+		f.Backend = t.Backend
+		out.Findings = append(out.Findings, f)
+	}
+	if out.Withheld {
+		out.Artifacts = nil
+	}
+	out.Findings = out.Findings.Sorted()
+	return out
+}
+
+// once keeps one finding of those that say the same of the whole mesh.
+func once(r report.Report) report.Report {
+	seen := map[string]bool{}
+	var out report.Report
+	for _, f := range r {
+		if f.Code == report.Implicit {
+			f.Source, f.Related = report.Ref{}, nil
+			if seen[f.Message] {
+				continue
+			}
+			seen[f.Message] = true
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// claimed finds IDs that two units claim. Neither is emitted: which of them
+// would win is luck.
+func claimed(out *Output) report.Report {
+	var found report.Report
+	bad := map[ID]bool{}
+	for i := 1; i < len(out.Artifacts); i++ {
+		a, b := out.Artifacts[i-1], out.Artifacts[i]
+		if a.ID != b.ID {
+			continue
+		}
+		bad[a.ID] = true
+		f := report.New(report.Claimed, firstRef(b), fmt.Sprintf("%s and %s both make %s %s",
+			a.Unit, b.Unit, a.ID.Type, a.ID.Name)).With(firstRef(a))
+		f.Backend = out.Target.Backend
+		found = append(found, f)
+	}
+	out.Withheld = out.Withheld || len(bad) > 0 && slices.ContainsFunc(out.Artifacts, func(a Artifact) bool {
+		return bad[a.ID] && a.Unit.Kind == ir.KindWorkload
+	})
+	out.Artifacts = slices.DeleteFunc(out.Artifacts, func(a Artifact) bool { return bad[a.ID] })
+	return found
+}
+
+func firstRef(a Artifact) report.Ref {
+	if len(a.Refs) == 0 {
+		return report.Ref{}
+	}
+	return a.Refs[0]
+}
+
+// Summary counts input fields by the class that a back end gives them.
+type Summary struct {
+	Fields  int                  `json:"fields"`
+	Classes map[report.Class]int `json:"classes"`
+}
+
+// Summarise classes every field of the input by the worst thing that a back end
+// says of it: a finding at a field speaks of all fields below it.
+func Summarise(fields []report.Ref, found report.Report) Summary {
+	s := Summary{Fields: len(fields), Classes: map[report.Class]int{}}
+	byObject := map[report.Ref]report.Report{}
+	for _, f := range found {
+		if f.Class != "" && !f.Source.IsZero() {
+			o := f.Source.Object()
+			byObject[o] = append(byObject[o], f)
+		}
+	}
+	for _, ref := range fields {
+		worst := report.Exact
+		for _, f := range byObject[ref.Object()] {
+			if f.Class.Worse(worst) && under(ref.Field, f.Source.Field) {
+				worst = f.Class
+			}
+		}
+		s.Classes[worst]++
+	}
+	return s
+}
+
+// under reports whether a field path lies at or below another.
+func under(field, parent string) bool {
+	rest, ok := strings.CutPrefix(field, parent)
+	return ok && (parent == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}

@@ -1,0 +1,260 @@
+package semantics
+
+import (
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/meshknot/meshknot/translators/ir"
+)
+
+// Classes lists representative requests of a model: for every port of every
+// Service, and every account, a caller of each kind that the policies tell
+// apart, with requests that meet each condition and that just miss it. Two
+// configurations that decide all of them alike agree wherever the policies look.
+func Classes(units []ir.Unit) []Request {
+	var out []Request
+	callers := callers(units)
+	for _, u := range units {
+		switch {
+		case u.Service != nil:
+			for _, p := range u.Service.Ports {
+				conds := routeMatches(p)
+				conds = append(conds, grantMatches(units, p)...)
+				to := Request{Service: ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}, Port: max(p.Number, 1)}
+				out = append(out, requests(to, callers, conds, p.Protocol.IsHTTP())...)
+			}
+		case u.Workload != nil:
+			out = append(out, workloadRequests(*u.Workload, callers)...)
+		}
+	}
+	return out
+}
+
+func workloadRequests(w ir.Workload, callers []*ir.Identity) []Request {
+	var matches []ir.Match
+	ports := []ir.WorkloadPort{{Number: 1, Protocol: ir.HTTP}} // one that nothing names
+	for _, g := range w.Grants {
+		matches = append(matches, g.Matches...)
+	}
+	for _, p := range w.Probes {
+		if p.Protocol == ir.HTTP {
+			m := ir.MatchAll(p.Ref)
+			m.Path, m.Methods = ir.StringMatch{Kind: ir.MatchExact, Value: p.Path}, []string{"GET"}
+			matches = append(matches, m)
+		}
+	}
+	var out []Request
+	for _, p := range append(ports, w.Ports...) {
+		to := Request{Workload: ir.Name{Namespace: w.Namespace, Name: w.Account}, Port: p.Number}
+		out = append(out, requests(to, callers, matches, p.Protocol.IsHTTP())...)
+	}
+	return out
+}
+
+// callers lists every identity that a grant names, one that none names, and none.
+func callers(units []ir.Unit) []*ir.Identity {
+	ids := []ir.Identity{{Namespace: "meshknot-nowhere", Account: "nobody"}}
+	for _, u := range units {
+		if u.Workload == nil {
+			continue
+		}
+		for _, g := range u.Workload.Grants {
+			for _, s := range g.Sources {
+				ids = append(ids, s.Identity)
+			}
+		}
+	}
+	slices.SortFunc(ids, ir.Identity.Compare)
+	out := []*ir.Identity{nil}
+	for _, id := range slices.Compact(ids) {
+		out = append(out, &id)
+	}
+	return out
+}
+
+func routeMatches(p ir.Port) []ir.Match {
+	var out []ir.Match
+	for _, r := range p.Routes {
+		out = append(out, r.Matches...)
+	}
+	return out
+}
+
+// grantMatches lists the conditions of the workloads behind a port.
+func grantMatches(units []ir.Unit, p ir.Port) []ir.Match {
+	var servers []ir.Identity
+	for _, r := range p.Routes {
+		for _, b := range r.Backends {
+			servers = append(servers, b.Servers...)
+		}
+	}
+	var out []ir.Match
+	for _, u := range units {
+		if u.Workload != nil && slices.Contains(servers, ir.Identity{Namespace: u.Workload.Namespace, Account: u.Workload.Account}) {
+			for _, g := range u.Workload.Grants {
+				out = append(out, g.Matches...)
+			}
+		}
+	}
+	return out
+}
+
+func requests(to Request, callers []*ir.Identity, matches []ir.Match, http bool) []Request {
+	var shapes []Request
+	if !http {
+		to.Raw = true
+		shapes = []Request{to}
+	} else {
+		shapes = shape(to, matches)
+	}
+	var out []Request
+	for _, from := range callers {
+		for _, q := range shapes {
+			q.From = from
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// shape lists requests around the conditions: none met, each met, and each
+// missed in one of its parts.
+func shape(to Request, matches []ir.Match) []Request {
+	base := to
+	base.Method, base.Path = "GET", "/meshknot-unmatched"
+	out := []Request{base}
+	for _, m := range matches {
+		hit := base
+		hit.Path = Witness(m.Path, base.Path)
+		if !m.AnyMethod() && len(m.Methods) > 0 {
+			hit.Method = m.Methods[0]
+		}
+		hit.Headers = map[string][]string{}
+		for _, h := range m.Headers {
+			hit.Headers[h.Name] = append(hit.Headers[h.Name], Witness(h.Value, "v"))
+		}
+		out = append(out, hit)
+		out = append(out, misses(hit, m)...)
+	}
+	return dedupe(out)
+}
+
+func misses(hit Request, m ir.Match) []Request {
+	var out []Request
+	if m.Path.Kind != ir.MatchAny {
+		for _, p := range []string{hit.Path + "x", hit.Path + "/x", "/x" + hit.Path, "/x/.." + hit.Path, "/" + hit.Path} {
+			q := hit
+			q.Path = p
+			out = append(out, q)
+		}
+	}
+	if !m.AnyMethod() {
+		q := hit
+		q.Method = otherMethod(m.Methods)
+		out = append(out, q)
+	}
+	for _, h := range m.Headers {
+		without, other := hit, hit
+		without.Headers, other.Headers = clone(hit.Headers), clone(hit.Headers)
+		delete(without.Headers, h.Name)
+		other.Headers[h.Name] = []string{hit.Headers[h.Name][0] + "-other"}
+		out = append(out, without, other)
+	}
+	return out
+}
+
+func otherMethod(methods []string) string {
+	for _, m := range []string{"DELETE", "PUT", "POST", "GET", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"} {
+		if !slices.Contains(methods, m) {
+			return m
+		}
+	}
+	return "MESHKNOT"
+}
+
+func clone(h map[string][]string) map[string][]string {
+	out := map[string][]string{}
+	for k, v := range h {
+		out[k] = v
+	}
+	return out
+}
+
+func dedupe(in []Request) []Request {
+	var out []Request
+	for _, q := range in {
+		if !slices.ContainsFunc(out, func(o Request) bool { return sameShape(q, o) }) {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+func sameShape(a, b Request) bool {
+	if a.Method != b.Method || a.Path != b.Path || len(a.Headers) != len(b.Headers) {
+		return false
+	}
+	for k, v := range a.Headers {
+		if !slices.Equal(v, b.Headers[k]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Witness returns a string that fulfils m, or fallback where every string does.
+func Witness(m ir.StringMatch, fallback string) string {
+	switch m.Kind {
+	case ir.MatchExact, ir.MatchPrefix:
+		return m.Value
+	case ir.MatchSuffix, ir.MatchContains:
+		if strings.HasPrefix(fallback, "/") && !strings.HasPrefix(m.Value, "/") {
+			return "/" + m.Value
+		}
+		return m.Value
+	case ir.MatchRegex:
+		if re, err := syntax.Parse(m.Value, syntax.Perl); err == nil {
+			if s := generate(re.Simplify()); m.Matches(s) {
+				return s
+			}
+		}
+	}
+	return fallback
+}
+
+// generate writes a short string that an expression matches, as well as it can
+// without looking ahead: the caller checks it.
+func generate(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return string(re.Rune)
+	case syntax.OpCharClass:
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1] && r < utf8.RuneSelf; r++ {
+				if r >= '0' && r != '?' && r != '#' && r != '\\' {
+					return string(r)
+				}
+			}
+		}
+		if len(re.Rune) > 0 {
+			return string(re.Rune[0])
+		}
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return "a"
+	case syntax.OpCapture, syntax.OpPlus:
+		return generate(re.Sub[0])
+	case syntax.OpRepeat:
+		return strings.Repeat(generate(re.Sub[0]), re.Min)
+	case syntax.OpAlternate:
+		return generate(re.Sub[0])
+	case syntax.OpConcat:
+		var b strings.Builder
+		for _, sub := range re.Sub {
+			b.WriteString(generate(sub))
+		}
+		return b.String()
+	}
+	return ""
+}

@@ -1,0 +1,330 @@
+// Package semantics says what a policy means: whether a call is allowed, where
+// it goes and which objects decide. It knows the model only; every mesh is
+// judged by it, and it shares no code with any translator.
+package semantics
+
+import (
+	"slices"
+
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Model is the units of a mesh, ready to be asked.
+type Model struct {
+	services   map[ir.Name]*ir.Service
+	workloads  map[ir.Name]*ir.Workload
+	namespaces map[string]*ir.Namespace
+}
+
+// New makes a model of units. It keeps references to them and changes nothing.
+func New(units []ir.Unit) Model {
+	m := Model{map[ir.Name]*ir.Service{}, map[ir.Name]*ir.Workload{}, map[string]*ir.Namespace{}}
+	for _, u := range units {
+		switch {
+		case u.Service != nil:
+			m.services[ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}] = u.Service
+		case u.Workload != nil:
+			m.workloads[ir.Name{Namespace: u.Workload.Namespace, Name: u.Workload.Account}] = u.Workload
+		case u.Namespace != nil:
+			m.namespaces[u.Namespace.Name] = u.Namespace
+		}
+	}
+	return m
+}
+
+// Request is one call. Exactly one of Service and Workload is the callee.
+type Request struct {
+	// From is the caller; nil is a caller without an identity, in plain text.
+	From *ir.Identity
+	// Service is called by a client, through the routes of Port.
+	Service ir.Name
+	// Workload, an account, is called straight at the pods' own Port.
+	Workload ir.Name
+	Port     int32
+	// Raw: no HTTP request is made, as to a database.
+	Raw    bool
+	Method string
+	// Path is the request target as sent, query included.
+	Path string
+	// Headers by lower-case name; each line of a repeated header is an element.
+	Headers map[string][]string
+}
+
+// Verdict of a decision.
+type Verdict string
+
+// The verdicts.
+const (
+	// Allow: every share of the call is allowed. A share that fails for want
+	// of a backend counts as allowed: nobody denies it.
+	Allow Verdict = "allow"
+	// Deny: no share is.
+	Deny Verdict = "deny"
+	// Mixed: some shares are allowed, some denied.
+	Mixed Verdict = "mixed"
+	// UnknownPort: the callee has no such port.
+	UnknownPort Verdict = "unknown-port"
+)
+
+// Decision is the meaning of a policy for one request.
+type Decision struct {
+	Verdict Verdict
+	// Route is the name of the route taken; empty when no Service was called.
+	Route string
+	// Shares are the backends with weight, in order of their names.
+	Shares []Share
+	// Because are the places that decide, the most telling first.
+	Because []report.Ref
+}
+
+// Share is the part of the calls that one backend gets.
+type Share struct {
+	Service ir.Name
+	Port    int32
+	// Percent of the requests, 0 to 100.
+	Percent float64
+	// Invalid is the reason why the share fails with status 500, or empty.
+	Invalid string
+	Allowed bool
+	// Partly: the backend leads to several accounts of which some allow the
+	// call and some do not. Which pod answers is luck, so Allowed is false.
+	Partly  bool
+	Because []report.Ref
+}
+
+// Decide says what happens to a request.
+func (m Model) Decide(q Request) Decision {
+	if q.Workload != (ir.Name{}) {
+		allowed, because := m.admits(q.Workload, q.Port, q)
+		return Decision{Verdict: verdict(allowed), Because: because}
+	}
+	s, ok := m.services[q.Service]
+	if !ok {
+		return m.decideUnknown(q)
+	}
+	port, ok := portOf(s, q.Port)
+	if !ok {
+		return Decision{Verdict: UnknownPort, Because: []report.Ref{s.Ref}}
+	}
+	route, match, ok := take(port, q)
+	if !ok {
+		return Decision{Verdict: Deny, Because: []report.Ref{port.Ref}}
+	}
+	d := Decision{Route: route.Name, Shares: m.shares(route, q), Because: []report.Ref{match.Ref}}
+	return d.conclude()
+}
+
+// decideUnknown decides a call to a Service that no unit speaks of: nothing
+// routes it, and nobody is known behind it, so its namespace decides.
+func (m Model) decideUnknown(q Request) Decision {
+	closed := m.namespaces[q.Service.Namespace] != nil
+	share := Share{Service: q.Service, Port: q.Port, Percent: 100, Allowed: !closed}
+	return Decision{Verdict: verdict(!closed), Route: "default", Shares: []Share{share}}
+}
+
+func portOf(s *ir.Service, number int32) (ir.Port, bool) {
+	for _, p := range s.Ports {
+		if p.Number == number || p.Number == ir.AnyPort {
+			return p, true
+		}
+	}
+	return ir.Port{}, false
+}
+
+func take(p ir.Port, q Request) (ir.Route, ir.Match, bool) {
+	for _, r := range p.Routes {
+		for _, m := range r.Matches {
+			if m.IsAll() || p.Protocol.IsHTTP() && !q.Raw && Fulfils(q, m) {
+				return r, m, true
+			}
+		}
+	}
+	return ir.Route{}, ir.Match{}, false
+}
+
+// Fulfils reports whether a request fulfils a match.
+func Fulfils(q Request, m ir.Match) bool {
+	if !m.Path.Matches(NormalisePath(q.Path)) {
+		return false
+	}
+	if !m.AnyMethod() && !slices.Contains(m.Methods, q.Method) {
+		return false
+	}
+	return !slices.ContainsFunc(m.Headers, func(h ir.HeaderMatch) bool {
+		return !slices.ContainsFunc(q.Headers[h.Name], h.Value.Matches)
+	})
+}
+
+func (m Model) shares(r ir.Route, q Request) []Share {
+	var total float64
+	for _, b := range r.Backends {
+		total += float64(b.Weight)
+	}
+	var out []Share
+	for _, b := range r.Backends {
+		if b.Weight == 0 {
+			continue
+		}
+		s := Share{Service: b.Service, Port: b.Port, Percent: 100 * float64(b.Weight) / total, Invalid: b.Invalid}
+		if s.Port == ir.AnyPort {
+			s.Port = q.Port
+		}
+		if s.Allowed = true; b.Invalid == "" {
+			m.admitShare(&s, b.Servers, q)
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b Share) int { return a.Service.Compare(b.Service) })
+	return out
+}
+
+// admitShare decides a share at the workloads behind its backend.
+func (m Model) admitShare(s *Share, servers []ir.Identity, q Request) {
+	if len(servers) == 0 {
+		s.Allowed = m.namespaces[s.Service.Namespace] == nil
+		return
+	}
+	denied := 0
+	for _, id := range servers {
+		name := ir.Name{Namespace: id.Namespace, Name: id.Account}
+		ok, why := m.admits(name, m.targetPort(name, ir.ServicePort{Service: s.Service, Port: s.Port}), q)
+		switch {
+		case ok && denied == 0:
+			s.Because = append(s.Because, why...)
+		case !ok:
+			if denied++; denied == 1 {
+				s.Because = why
+			}
+		}
+	}
+	s.Allowed, s.Partly = denied == 0, denied > 0 && denied < len(servers)
+}
+
+// targetPort maps a Service port to the port on a workload's pods.
+func (m Model) targetPort(workload ir.Name, p ir.ServicePort) int32 {
+	if w := m.workloads[workload]; w != nil {
+		for _, wp := range w.Ports {
+			if slices.Contains(wp.Services, p) {
+				return wp.Number
+			}
+		}
+	}
+	return p.Port
+}
+
+// admits decides at the server: who may call an account's pods at a port.
+func (m Model) admits(workload ir.Name, port int32, q Request) (bool, []report.Ref) {
+	w := m.workloads[workload]
+	if w == nil {
+		return m.namespaces[workload.Namespace] == nil, nil
+	}
+	if !w.Enforced {
+		return true, nil
+	}
+	for _, p := range w.Probes {
+		if q.From == nil && probes(p, port, q) {
+			return true, []report.Ref{p.Ref}
+		}
+	}
+	http := protocolAt(w, port).IsHTTP() && !q.Raw
+	for _, g := range w.Grants {
+		if because, ok := grants(g, port, http, q); ok {
+			return true, because
+		}
+	}
+	if len(w.Because) > 0 {
+		return false, w.Because
+	}
+	return false, []report.Ref{w.Ref}
+}
+
+func protocolAt(w *ir.Workload, port int32) ir.Protocol {
+	for _, p := range w.Ports {
+		if p.Number == port {
+			return p.Protocol
+		}
+	}
+	if len(w.Ports) == 0 { // no Service is known: a grant for any HTTP port may speak of it
+		return ir.HTTP
+	}
+	return ir.TCP
+}
+
+// probes reports whether a call is the kubelet's probe. A TCP probe only
+// connects; it makes no call that could be allowed.
+func probes(p ir.Probe, port int32, q Request) bool {
+	if p.Port != port || q.Raw {
+		return false
+	}
+	path := NormalisePath(q.Path)
+	switch p.Protocol {
+	case ir.HTTP:
+		return q.Method == "GET" && path == NormalisePath(p.Path)
+	case ir.GRPC:
+		return q.Method == "POST" && path == "/grpc.health.v1.Health/Check"
+	}
+	return false
+}
+
+func grants(g ir.Grant, port int32, http bool, q Request) ([]report.Ref, bool) {
+	if q.From == nil {
+		return nil, false
+	}
+	s := slices.IndexFunc(g.Sources, func(s ir.Source) bool { return s.Identity == *q.From })
+	p := slices.IndexFunc(g.Ports, func(p ir.GrantPort) bool {
+		return p.Number == port || p.Number == ir.AnyPort && http
+	})
+	if s < 0 || p < 0 {
+		return nil, false
+	}
+	m := slices.IndexFunc(g.Matches, func(m ir.Match) bool {
+		return m.IsAll() || http && Fulfils(q, m)
+	})
+	if m < 0 {
+		return nil, false
+	}
+	return []report.Ref{g.Ref, g.Sources[s].Ref, g.Ports[p].Ref, g.Matches[m].Ref}, true
+}
+
+// conclude derives the verdict of a routed call from its shares.
+func (d Decision) conclude() Decision {
+	denied, partly := 0, false
+	for _, s := range d.Shares {
+		if !s.Allowed {
+			denied++
+			d.Because = append(slices.Clone(s.Because), d.Because...)
+		}
+		partly = partly || s.Partly
+	}
+	switch {
+	case denied == 0 && len(d.Shares) > 0:
+		d.Verdict = Allow
+		for _, s := range d.Shares {
+			d.Because = append(d.Because, s.Because...)
+		}
+	case denied == len(d.Shares) && !partly:
+		d.Verdict = Deny
+	default:
+		d.Verdict = Mixed
+	}
+	d.Because = distinct(d.Because)
+	return d
+}
+
+func distinct(refs []report.Ref) []report.Ref {
+	var out []report.Ref
+	for _, r := range refs {
+		if !r.IsZero() && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func verdict(allowed bool) Verdict {
+	if allowed {
+		return Allow
+	}
+	return Deny
+}
