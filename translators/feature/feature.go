@@ -98,6 +98,13 @@ const (
 	CondPresent  Condition = "present"
 	// CondEmptyValue: the string compared with is empty.
 	CondEmptyValue Condition = "empty-value"
+	// CondStarEdge: the string compared with starts or ends with an asterisk.
+	CondStarEdge Condition = "star-edge"
+	// CondBrace: the string compared with holds a curly brace.
+	CondBrace Condition = "brace"
+	// CondDoubleSlash: the string compared with holds two slashes in a row,
+	// which no normalised path does.
+	CondDoubleSlash Condition = "double-slash"
 	// CondTCP, CondUDP, CondGRPC, CondPlainHTTP: the protocol of the port;
 	// plain HTTP is any HTTP that the input does not call gRPC.
 	CondTCP       Condition = "tcp"
@@ -112,6 +119,8 @@ const (
 	CondBinaryHeader Condition = "binary-header"
 	// CondReservedHeader: the header's name starts with "grpc-" or ":".
 	CondReservedHeader Condition = "reserved-header"
+	// CondRepeatedName: the match has another condition on the same header.
+	CondRepeatedName Condition = "repeated-name"
 	// CondForeignIdentity: the caller is named by a SPIFFE identity of its own.
 	CondForeignIdentity Condition = "foreign-identity"
 	// CondSharedTargetPort: Service ports without the grant lead to the port too.
@@ -166,11 +175,11 @@ func holds(when, conditions []Condition) bool {
 	return true
 }
 
-var compared = []Condition{CondExact, CondPrefix, CondSuffix, CondContains, CondRegex, CondEmptyValue}
+var compared = []Condition{CondExact, CondPrefix, CondSuffix, CondContains, CondRegex, CondEmptyValue, CondStarEdge, CondBrace, CondDoubleSlash}
 
 var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondPortsUnknown, CondHeadless}
 
-var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader}
+var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondRepeatedName}
 
 // Specs lists every feature. The tests see to it that each back end's table has
 // a row for each that holds always.
@@ -186,7 +195,7 @@ func Specs() []Spec {
 		{RoutePath, ir.KindService, false, "routed by path", routed},
 		{RouteMethod, ir.KindService, false, "routed by method", protocols},
 		{RouteHeader, ir.KindService, false, "routed by header", slices.Concat(routed, named)},
-		{AccessSource, ir.KindWorkload, true, "allowed by the caller's identity", []Condition{CondForeignIdentity}},
+		{AccessSource, ir.KindWorkload, true, "allowed by the caller's identity", []Condition{CondForeignIdentity, CondStarEdge}},
 		{AccessPort, ir.KindWorkload, true, "allowed on some ports", []Condition{CondSharedTargetPort, CondAnyHTTPPort, CondTCP, CondUDP, CondGRPC, CondPlainHTTP}},
 		{AccessPath, ir.KindWorkload, true, "allowed by path", granted},
 		{AccessMethod, ir.KindWorkload, true, "allowed by method", granted},

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -104,7 +105,11 @@ func walkMatch(m ir.Match, base []Condition, f [3]Feature, keep func(Use) bool) 
 		ok = keep(Use{f[1], base, m.MethodsRef}) && ok
 	}
 	for _, h := range m.Headers {
-		ok = keep(Use{f[2], slices.Concat(base, headerConditions(h)), h.Ref}) && ok
+		c := headerConditions(h)
+		if named := func(o ir.HeaderMatch) bool { return o.Name == h.Name && o != h }; slices.ContainsFunc(m.Headers, named) {
+			c = append(c, CondRepeatedName)
+		}
+		ok = keep(Use{f[2], slices.Concat(base, c), h.Ref}) && ok
 	}
 	return ok
 }
@@ -140,6 +145,9 @@ func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
 		var c []Condition
 		if s.Identity.SPIFFE != "" {
 			c = append(c, CondForeignIdentity)
+		}
+		if starEdge(s.Identity.SPIFFE) {
+			c = append(c, CondStarEdge)
 		}
 		if keep(Use{AccessSource, c, s.Ref}) {
 			sources = append(sources, s)
@@ -230,11 +238,25 @@ func comparison(m ir.StringMatch) []Condition {
 	if m.Kind == ir.MatchAny {
 		return []Condition{CondPresent}
 	}
-	if m.Value == "" {
-		return []Condition{Condition(m.Kind), CondEmptyValue}
+	c := []Condition{Condition(m.Kind)}
+	switch {
+	case m.Value == "":
+		return append(c, CondEmptyValue)
+	case m.Kind == ir.MatchRegex:
+		return c
+	case starEdge(m.Value):
+		c = append(c, CondStarEdge)
 	}
-	return []Condition{Condition(m.Kind)}
+	if strings.ContainsAny(m.Value, "{}") {
+		c = append(c, CondBrace)
+	}
+	if strings.Contains(m.Value, "//") {
+		c = append(c, CondDoubleSlash)
+	}
+	return c
 }
+
+func starEdge(s string) bool { return strings.HasPrefix(s, "*") || strings.HasSuffix(s, "*") }
 
 func headerConditions(h ir.HeaderMatch) []Condition {
 	c := comparison(h.Value)
