@@ -113,9 +113,6 @@ func (a *app) showBackend(name string) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if d, ok := b.(translators.Described); ok {
-		fmt.Fprintf(a.out, "\nOptions (--option %s.KEY=VALUE):\n%s", b.Name(), d.Options())
-	}
 	return nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
-	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
 
@@ -109,11 +108,10 @@ func rewrite(t *testing.T, c Case, got []txtar.File) {
 func valid(t *testing.T, run Run) {
 	for _, o := range run.Result.Outputs {
 		for _, a := range o.Artifacts {
-			if err := check(a); err != nil {
+			if err := schemaOf(a); err != nil {
 				t.Errorf("%s: %s %s: %v", o.Target.Backend, a.ID.Type, a.ID.Name, err)
 			}
 		}
 	}
 }
 
-func check(a translators.Artifact) error { return schemaOf(a) }

@@ -6,6 +6,8 @@
 package input
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	"github.com/meshknot/meshknot/translators/report"
@@ -18,6 +20,12 @@ type ID struct{ Group, Kind, Namespace, Name string }
 // Ref returns a reference to the object or, with a field path, to a field.
 func (i ID) Ref(field string) report.Ref {
 	return report.Ref{Group: i.Group, Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Field: field}
+}
+
+// Compare orders IDs by group, kind, namespace and name.
+func (i ID) Compare(o ID) int {
+	return cmp.Or(strings.Compare(i.Group, o.Group), strings.Compare(i.Kind, o.Kind),
+		strings.Compare(i.Namespace, o.Namespace), strings.Compare(i.Name, o.Name))
 }
 
 // Object is one object as its schema decoded it.
@@ -35,8 +43,13 @@ type Object struct {
 	// equal labels, annotations, creation time and Value are the same object to everybody.
 	Value any
 	// Leaves are the paths of all scalar fields (and empty lists and objects)
-	// outside metadata, as written, sorted: what has to be accounted for.
+	// as written, sorted: what has to be accounted for. What identifies the
+	// object (apiVersion, kind, metadata) is left out, and so is null, which
+	// says nothing.
 	Leaves []string
+	// Rejected: the object is in error. It may close access, but must never
+	// open it or route. Value is what could be decoded and may be nil.
+	Rejected bool
 }
 
 // Schema tells how one kind is read in one version.
@@ -51,8 +64,10 @@ type Schema struct {
 	// Loose are field paths, such as "spec.matches[].headers", whose insides
 	// Decode checks itself.
 	Loose []string
-	// Decode makes Object.Value from a document that passed the check against
-	// Wire. A nil Decode stores the decoded *Wire.
+	// Decode makes Object.Value from a document. A nil Decode stores the decoded
+	// *Wire. A finding of severity error rejects the object. It is also called,
+	// its findings discarded, for a document that failed the check against Wire:
+	// what it can make of that is the Value of a rejected object.
 	Decode func(d Document) (any, report.Report)
 }
 
@@ -71,12 +86,14 @@ type Document struct {
 
 // Reader answers a front end's questions about the objects, one key at a time.
 // There is no way to list everything: an answer that was given is a dependency
-// of the unit that asked, and so is a miss.
+// of the unit that asked, and so is a miss. Objects in its answers have neither
+// Version nor Leaves, for no unit may depend on them.
 type Reader interface {
 	// Get returns the object with an ID.
 	Get(id ID) (Object, bool)
 	// Lookup returns the objects that an index holds under a key, ordered by
-	// creation time, then namespace and name.
+	// creation time (objects without one last), then namespace and name.
+	// Rejected objects are among them.
 	Lookup(index Index, key string) []Object
 	// Complete reports whether everything in the namespace was given, so that
 	// what is absent does not exist.
@@ -86,7 +103,9 @@ type Reader interface {
 }
 
 // Index is a named secondary key. Keys computes the keys under which an object
-// stands; it looks at nothing but the object.
+// stands; it looks at nothing but the object, which may be of any kind, and
+// rejected with a nil Value. The name stands for the function: two indexes of
+// one name are the same index.
 type Index struct {
 	Name string
 	Keys func(o Object) []string

@@ -141,13 +141,13 @@ func (f Finding) WithClass(c Class) Finding { f.Class = c; return f }
 // With returns f with further related places.
 func (f Finding) With(related ...Ref) Finding { f.Related = append(f.Related, related...); return f }
 
-// Compare orders findings by source, severity, back end, code and message.
+// Compare orders findings by place, source, severity, back end, code and message.
 func (f Finding) Compare(o Finding) int {
 	return cmp.Or(
-		strings.Compare(f.At.File, o.At.File), cmp.Compare(f.At.Line, o.At.Line),
+		strings.Compare(f.At.File, o.At.File), cmp.Compare(f.At.Line, o.At.Line), cmp.Compare(f.At.Column, o.At.Column),
 		f.Source.Compare(o.Source), cmp.Compare(f.Severity.Rank(), o.Severity.Rank()),
 		strings.Compare(f.Backend, o.Backend), strings.Compare(string(f.Code), string(o.Code)),
-		strings.Compare(f.Message, o.Message))
+		strings.Compare(f.Message, o.Message), strings.Compare(string(f.Class), string(o.Class)))
 }
 
 // Report is a list of findings.

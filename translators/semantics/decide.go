@@ -96,7 +96,7 @@ type Share struct {
 // Decide says what happens to a request.
 func (m Model) Decide(q Request) Decision {
 	if q.Workload != (ir.Name{}) {
-		allowed, because := m.admits(q.Workload, q.Port, q)
+		allowed, because := m.admits(q.Workload, q.Port, ir.ServicePort{}, q)
 		return Decision{Verdict: verdict(allowed), Because: because}
 	}
 	s, ok := m.services[q.Service]
@@ -188,7 +188,8 @@ func (m Model) admitShare(s *Share, servers []ir.Identity, q Request) {
 	denied := 0
 	for _, id := range servers {
 		name := ir.Name{Namespace: id.Namespace, Name: id.Account}
-		ok, why := m.admits(name, m.targetPort(name, ir.ServicePort{Service: s.Service, Port: s.Port}), q)
+		called := ir.ServicePort{Service: s.Service, Port: s.Port}
+		ok, why := m.admits(name, m.targetPort(name, called), called, q)
 		switch {
 		case ok && denied == 0:
 			s.Because = append(s.Because, why...)
@@ -213,8 +214,9 @@ func (m Model) targetPort(workload ir.Name, p ir.ServicePort) int32 {
 	return p.Port
 }
 
-// admits decides at the server: who may call an account's pods at a port.
-func (m Model) admits(workload ir.Name, port int32, q Request) (bool, []report.Ref) {
+// admits decides at the server: who may call an account's pods at a port, to
+// which the called port of a Service led unless it is zero.
+func (m Model) admits(workload ir.Name, port int32, called ir.ServicePort, q Request) (bool, []report.Ref) {
 	w := m.workloads[workload]
 	if w == nil {
 		return m.namespaces[workload.Namespace] == nil, nil
@@ -229,7 +231,7 @@ func (m Model) admits(workload ir.Name, port int32, q Request) (bool, []report.R
 	}
 	http := protocolAt(w, port).IsHTTP() && !q.Raw
 	for _, g := range w.Grants {
-		if because, ok := grants(g, port, http, q); ok {
+		if because, ok := grants(g, port, called, http, q); ok {
 			return true, because
 		}
 	}
@@ -267,12 +269,21 @@ func probes(p ir.Probe, port int32, q Request) bool {
 	return false
 }
 
-func grants(g ir.Grant, port int32, http bool, q Request) ([]report.Ref, bool) {
+// trustDomain stands for the mesh's own: an account and the SPIFFE identity
+// that names it are one caller.
+const trustDomain = "cluster.local"
+
+func grants(g ir.Grant, port int32, called ir.ServicePort, http bool, q Request) ([]report.Ref, bool) {
 	if q.From == nil {
 		return nil, false
 	}
-	s := slices.IndexFunc(g.Sources, func(s ir.Source) bool { return s.Identity == *q.From })
+	s := slices.IndexFunc(g.Sources, func(s ir.Source) bool {
+		return s.Identity.URI(trustDomain) == q.From.URI(trustDomain)
+	})
 	p := slices.IndexFunc(g.Ports, func(p ir.GrantPort) bool {
+		if slices.Contains(p.Also, called) {
+			return false // another Service port that leads to the same port on the pod
+		}
 		return p.Number == port || p.Number == ir.AnyPort && http
 	})
 	if s < 0 || p < 0 {

@@ -64,6 +64,8 @@ type Header struct{ Name, Value, Field string }
 
 // PortRoute is a TCPRoute or a UDPRoute.
 type PortRoute struct {
+	// Name of its one match, by which rules may refer to it; mostly empty.
+	Name string
 	// Ports of the destination's Services; AllPorts when the list was empty or
 	// the version has no ports.
 	Ports    []int32

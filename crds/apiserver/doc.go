@@ -1,0 +1,3 @@
+// Package apiserver holds a test alone: an API server's own validation of the
+// CustomResourceDefinitions beside it.
+package apiserver

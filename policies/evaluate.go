@@ -1,0 +1,162 @@
+package policies
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// evaluation is one check under way.
+type evaluation struct {
+	plan    *plan
+	timeout time.Duration
+	store   storage.Store
+	txn     storage.Transaction
+	// late counts, by rule, the objects on which it ran out of time.
+	late map[string]int
+}
+
+// findings evaluates one rule on one object.
+func (e *evaluation) findings(ctx context.Context, en entry, at report.Ref, in inputs) report.Report {
+	path := en.rule.Package + "." + en.rule.Entry
+	if e.late[path] >= patience {
+		return report.Report{failure(report.PolicyTimeout, at,
+			fmt.Sprintf("%s was not tried: it ran out of time on %d objects", en.rule.Name, patience))}
+	}
+	value, err := e.ask(ctx, en, in)
+	switch {
+	case topdown.IsCancel(err) && ctx.Err() != nil:
+		return nil // the check as a whole ends, and says so
+	case topdown.IsCancel(err):
+		e.late[path]++
+		return report.Report{failure(report.PolicyTimeout, at,
+			fmt.Sprintf("%s did not finish within %v, so the object counts as refused", en.rule.Name, e.timeout))}
+	case err != nil:
+		return report.Report{broken(at, fmt.Sprintf("%s failed: %s", en.rule.Name, oneLine(err)))}
+	}
+	found, err := en.rule.read(value, at)
+	if err != nil {
+		return report.Report{broken(at, fmt.Sprintf("%s gave a result that says nothing: %v", en.rule.Name, err))}
+	}
+	return found
+}
+
+// ask runs the prepared query of a rule. It uses topdown and not package rego,
+// whose prepared queries are bound to one store, because every check has an
+// inventory of its own. The result is nil where the rule says nothing.
+func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, error) {
+	ctx, done := context.WithTimeout(ctx, e.timeout)
+	defer done()
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	query := topdown.NewQuery(en.query).
+		WithCompiler(e.plan.compiler).
+		WithStore(e.store).
+		WithTransaction(e.txn).
+		WithInput(in.of(en)).
+		WithCancel(cancel)
+	var value ast.Value
+	err := query.Iter(ctx, func(r topdown.QueryResult) error {
+		value = r[result].Value
+		return nil
+	})
+	return value, err
+}
+
+// read makes findings of what a rule gave: nothing, a truth, a message, an
+// object with a message, or a collection of these.
+func (r Rule) read(value ast.Value, at report.Ref) (report.Report, error) {
+	switch v := value.(type) {
+	case nil:
+		return nil, nil
+	case ast.Boolean:
+		if v {
+			return report.Report{r.finding(at, cmp.Or(r.Title, "the rule says no"), nil)}, nil
+		}
+		return nil, nil
+	case ast.String:
+		return report.Report{r.finding(at, string(v), nil)}, nil
+	case ast.Set:
+		return r.readAll(v.Slice(), at)
+	case *ast.Array:
+		var items []*ast.Term
+		v.Foreach(func(t *ast.Term) { items = append(items, t) })
+		return r.readAll(items, at)
+	case ast.Object:
+		if message := text(v, "msg"); message != "" {
+			return report.Report{r.finding(at, message, v)}, nil
+		}
+		return r.readKeys(v, at)
+	}
+	return nil, fmt.Errorf("%v is not a message", value)
+}
+
+func (r Rule) readAll(items []*ast.Term, at report.Ref) (report.Report, error) {
+	var all report.Report
+	for _, item := range items {
+		found, err := r.read(item.Value, at)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// readKeys reads what "deny[msg] if {...}" gives in Rego v1: an object whose
+// keys are the messages.
+func (r Rule) readKeys(o ast.Object, at report.Ref) (report.Report, error) {
+	var keys []*ast.Term
+	err := o.Iter(func(key, value *ast.Term) error {
+		if value.Value.Compare(ast.Boolean(true)) != 0 {
+			return fmt.Errorf(`%v has no "msg"`, o)
+		}
+		keys = append(keys, key)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.readAll(keys, at)
+}
+
+// finding makes a finding; detail, if any, is the object that the rule gave.
+func (r Rule) finding(at report.Ref, message string, detail ast.Object) report.Finding {
+	if r.Code == report.PolicyViolation {
+		message = r.Name + ": " + message // the code does not say which rule it was
+	}
+	f := report.Finding{Code: r.Code, Severity: r.Severity, Message: message, Hint: r.Hint, Source: at}
+	if detail == nil {
+		return f
+	}
+	inner, _ := member(detail, "details").(ast.Object)
+	f.Source = at.At(cmp.Or(text(detail, "field"), text(inner, "field")))
+	f.Hint = cmp.Or(text(detail, "hint"), text(inner, "hint"), f.Hint)
+	return f
+}
+
+func member(o ast.Object, key string) ast.Value {
+	if o == nil {
+		return nil
+	}
+	if t := o.Get(ast.InternedTerm(key)); t != nil {
+		return t.Value
+	}
+	return nil
+}
+
+func text(o ast.Object, key string) string {
+	s, _ := member(o, key).(ast.String)
+	return string(s)
+}
+
+// oneLine is the text of an error without its line breaks.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,130 @@
+package envoy_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+
+	"github.com/meshknot/meshknot/test/schema"
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/envoy"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/translators/xds"
+)
+
+// TestValidate gives Envoy everything that can be emitted, redirection and all,
+// and asks whether it would start with it.
+func TestValidate(t *testing.T) {
+	path, dir := binary(t), t.TempDir()
+	ca := newAuthority(t)
+	cert, key := ca.issue(web.URI("cluster.local"))
+	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": key, "ca.pem": ca.pem} {
+		must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	for _, u := range everyUnit() {
+		t.Run(u.Key().String(), func(t *testing.T) {
+			for _, sds := range []string{"", "ads"} {
+				b := bootstrap(t, "node", "127.0.0.1:1", dir)
+				artifacts, _ := envoy.New().Translate(u, translators.Target{Options: map[string]string{"sds": sds}})
+				for _, a := range artifacts {
+					add(t, b, a.Payload.(proto.Message))
+				}
+				text, err := protojson.Marshal(b)
+				must(t, err)
+				file := filepath.Join(t.TempDir(), "bootstrap.json")
+				must(t, os.WriteFile(file, text, 0o600))
+				if said, err := exec.Command(path, "--mode", "validate", "-l", "error", "-c", file).CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, said)
+				}
+			}
+		})
+	}
+}
+
+// add puts a resource where a bootstrap can hold it; routes go into a listener.
+func add(t *testing.T, b *bootstrapv3.Bootstrap, m proto.Message) {
+	must(t, schema.XDS(m))
+	switch m := m.(type) {
+	case *clusterv3.Cluster:
+		b.StaticResources.Clusters = append(b.StaticResources.Clusters, m)
+	case *listenerv3.Listener:
+		b.StaticResources.Listeners = append(b.StaticResources.Listeners, m)
+	case *routev3.RouteConfiguration:
+		filter := func(name string, c proto.Message) *hcmv3.HttpFilter {
+			return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: xds.Any(c)}}
+		}
+		manager := &hcmv3.HttpConnectionManager{StatPrefix: "x",
+			RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: m},
+			HttpFilters:    []*hcmv3.HttpFilter{filter(xds.FaultFilter, &faultv3.HTTPFault{}), filter("envoy.filters.http.router", &routerv3.Router{})}}
+		b.StaticResources.Listeners = append(b.StaticResources.Listeners, &listenerv3.Listener{
+			Name: "routes " + m.GetName(), Address: xds.Address("127.0.0.1", uint32(20000+len(b.StaticResources.Listeners))),
+			FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{Name: "http",
+				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: xds.Any(manager)}}}}}})
+		for _, name := range named(m) {
+			if !slices.ContainsFunc(b.StaticResources.Clusters, func(c *clusterv3.Cluster) bool { return c.GetName() == name }) {
+				b.StaticResources.Clusters = append(b.StaticResources.Clusters, static(name, "127.0.0.1", 1))
+			}
+		}
+	default:
+		t.Fatalf("no place for a %T", m)
+	}
+}
+
+// named lists the clusters that routes send to.
+func named(r *routev3.RouteConfiguration) []string {
+	var out []string
+	for _, one := range r.GetVirtualHosts()[0].GetRoutes() {
+		if a := one.GetRoute(); a.GetCluster() != "" {
+			out = append(out, a.GetCluster())
+		} else {
+			for _, w := range a.GetWeightedClusters().GetClusters() {
+				out = append(out, w.GetName())
+			}
+		}
+	}
+	return out
+}
+
+// everyUnit has a unit of every kind with every shape of condition in it.
+func everyUnit() []ir.Unit {
+	paths := []ir.StringMatch{anyPath, exact("/a.b"), prefix("/p"), suffix(".c"), contains("+"), exact(""), prefix(""), regex(""),
+		regex("/api/v[0-9]+/users/[a-zA-Z0-9_-]{1,64}/orders/[0-9]{1,10}"), regex("(/[a-z0-9]{1,63}){1,8}")}
+	var matches []ir.Match
+	for _, p := range paths {
+		matches = append(matches, match(p), match(p, "GET"), withHeader(match(p, "PUT", "POST"), "x-a", p), withHeader(match(anyPath), "host", p))
+	}
+	split := route("split", matches, backend("v1", 80, 1<<31), missing("v2", 80, 1<<31-1), backend("v3", ir.AnyPort, 0))
+	root := service("root", 80, ir.HTTP, split)
+	root.Service.Addresses = []string{"10.0.0.1", "fd00::1"}
+	for i, p := range []ir.Protocol{ir.HTTP2, ir.GRPC, ir.TCP, ir.UDP} {
+		routes := []ir.Route{route("split", everything, backend("v1", 80, 1), missing("v2", 80, 1)), route("default", everything, backend("root", int32(81+i), 1))}
+		root.Service.Ports = append(root.Service.Ports, ir.Port{Number: int32(81 + i), Protocol: p, Routes: routes})
+	}
+	ports := []ir.WorkloadPort{{Number: 80, Protocol: ir.HTTP}, {Number: 81, Protocol: ir.GRPC}, {Number: 82, Protocol: ir.TCP}, {Number: 83, Protocol: ir.UDP}, {Number: 15006, Protocol: ir.TCP}}
+	probes := []ir.Probe{{Port: 80, Protocol: ir.HTTP, Path: "/h"}, {Port: 81, Protocol: ir.GRPC}, {Port: 90, Protocol: ir.TCP}, {Port: 91, Protocol: ir.HTTP}}
+	units := []ir.Unit{mesh, {Namespace: &ir.Namespace{Name: "shop", Enforced: true}}, root, service("inferred", ir.AnyPort, ir.HTTP, split)}
+	for i, w := range []ir.Workload{
+		{}, {Ports: ports, Probes: probes}, {Enforced: true}, {Enforced: true, Ports: ports, Probes: probes},
+		{Enforced: true, Ports: ports, Probes: probes, Grants: []ir.Grant{grant("g", []int32{80, 81, 82}, web, append(matches, ir.MatchAll(report.Ref{}))...)}},
+		{Enforced: true, Grants: []ir.Grant{grant("any", []int32{ir.AnyPort}, web, matches...)}},
+	} {
+		w.Namespace, w.Account = "shop", fmt.Sprintf("w%d", i)
+		units = append(units, ir.Unit{Workload: &w})
+	}
+	return units
+}

@@ -1,0 +1,57 @@
+// Package all holds the tables of front ends, passes and back ends. It is the
+// only package that imports them all: adding one is a line here.
+package all
+
+import (
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/envoy"
+	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/grpc"
+	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/istio"
+	"github.com/meshknot/meshknot/translators/kube"
+	"github.com/meshknot/meshknot/translators/passes"
+	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/translators/smi"
+)
+
+// Pipeline returns the lists that a translation runs through.
+func Pipeline() translators.Pipeline {
+	return translators.Pipeline{
+		Frontends: []translators.Frontend{
+			kube.Frontend(), // first what exists: policies speak of it
+			smi.Frontend(),
+		},
+		Passes: passes.List(),
+		Backends: []translators.Backend{
+			envoy.New(),
+			grpc.New(),
+			istio.New(),
+		},
+	}
+}
+
+// Leaf returns the row that accounts for a field of an object, given its path
+// as written.
+func Leaf(group, kind, path string) (feature.Leaf, bool) {
+	if l, ok := smi.LeafOf(group, kind, path); ok {
+		return l, true
+	}
+	return kube.LeafOf(group, kind, path)
+}
+
+// Fields lists the fields of the policies in a set that have to be accounted
+// for on every back end: those that feed a feature or join objects. Fields of
+// context, such as a Deployment's, are facts and ask for nothing.
+func Fields(set *input.Set) []report.Ref {
+	var out []report.Ref
+	for _, o := range set.Objects {
+		for _, path := range o.Leaves {
+			l, ok := smi.LeafOf(o.Group, o.Kind, path)
+			if ok && (len(l.Features) > 0 || l.Reason == feature.ReasonKey) {
+				out = append(out, o.Ref(path))
+			}
+		}
+	}
+	return out
+}

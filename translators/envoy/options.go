@@ -1,0 +1,120 @@
+package envoy
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/ir"
+)
+
+// options is the target as the back end reads it.
+type options struct {
+	trustDomain string
+	sds         string
+	given       map[string]string // never changed
+}
+
+func newOptions(t translators.Target) options {
+	return options{cmp.Or(t.TrustDomain, "cluster.local"), t.Options["sds"], t.Options}
+}
+
+const (
+	listenOption  = "listen."
+	inboundOption = "inbound."
+)
+
+// redirected reports whether packets are redirected to the virtual listener of
+// a direction: they are not where places to listen are given.
+func (o options) redirected(prefix string) bool {
+	for key := range o.given {
+		if strings.HasPrefix(key, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// place is where to listen, and for which proxies.
+type place struct {
+	host     string
+	port     uint32
+	bind     bool
+	audience ir.Audience
+}
+
+// listen returns the places given for a port of a Service.
+func (o options) listen(service ir.Name, port int32) ([]place, error) {
+	key := listenOption + portKey(service, port)
+	value := o.given[key]
+	if value == "" {
+		return nil, nil
+	}
+	var out []place
+	for _, one := range strings.Split(value, ",") {
+		p := place{bind: true}
+		if account, rest, ok := strings.Cut(one, "="); ok {
+			p.audience.Namespace, p.audience.Account, _ = strings.Cut(account, "/")
+			one = rest
+		}
+		var err error
+		if p.host, p.port, err = splitAddress(one); err != nil {
+			return nil, fmt.Errorf("option %s: %w", key, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// inbound returns where to listen for a port of a workload, and where its
+// process listens. It reports false where the options do not say.
+func (o options) inbound(w ir.Name, port int32) (bind, app place, ok bool, err error) {
+	key := inboundOption + portKey(w, port)
+	value := o.given[key]
+	if value == "" {
+		return bind, app, false, nil
+	}
+	at, process, _ := strings.Cut(value, ",")
+	if bind.host, bind.port, err = splitAddress(at); err == nil {
+		app.host, app.port, err = splitAddress(process)
+	}
+	if err != nil {
+		return bind, app, false, fmt.Errorf("option %s: %w", key, err)
+	}
+	return bind, app, true, nil
+}
+
+// inboundPorts lists the ports of a workload that the options name, in no order.
+func (o options) inboundPorts(w ir.Name) []int32 {
+	var out []int32
+	for key := range o.given {
+		if port, ok := strings.CutPrefix(key, inboundOption+w.String()+":"); ok {
+			if n, err := strconv.ParseInt(port, 10, 32); err == nil {
+				out = append(out, int32(n))
+			}
+		}
+	}
+	return out
+}
+
+func portKey(n ir.Name, port int32) string {
+	if port == ir.AnyPort {
+		return n.String()
+	}
+	return fmt.Sprintf("%s:%d", n, port)
+}
+
+func splitAddress(s string) (string, uint32, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", 0, fmt.Errorf("%q has no port between 1 and 65535", s)
+	}
+	return host, uint32(n), nil
+}

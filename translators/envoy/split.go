@@ -1,0 +1,81 @@
+package envoy
+
+import (
+	"fmt"
+	"slices"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/translators/xds"
+)
+
+// service makes the client side: for each port where its calls go, the cluster
+// of its own endpoints, and the listeners that catch the calls.
+func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
+	var out []translators.Artifact
+	var found report.Report
+	unreachable := false
+	for _, p := range s.Ports {
+		if p.Protocol == ir.UDP {
+			continue
+		}
+		refs := portRefs(s, p)
+		out = append(out, artifact(cluster(s, p, o), ir.Audience{}, s.Ref, p.Ref))
+		if p.Protocol.IsHTTP() {
+			out = append(out, artifact(xds.RouteConfig(s, p, plainAction), ir.Audience{}, refs...))
+		}
+		places, err := o.places(s, p)
+		if err != nil {
+			found = append(found, report.New(report.BadValue, p.Ref, err.Error()))
+			continue
+		}
+		unreachable = unreachable || len(places) == 0
+		for _, at := range places {
+			out = append(out, artifact(outbound(s, p, at), at.audience, refs...))
+		}
+	}
+	if unreachable {
+		message := fmt.Sprintf("no cluster address of %s is known, so Envoy cannot catch calls to it", ir.Name{Namespace: s.Namespace, Name: s.Name})
+		f := report.New(report.NoClusterAddress, s.Ref, message)
+		f.Backend = "envoy"
+		found = append(found, f)
+	}
+	return out, found
+}
+
+// cluster is the Service's own endpoints behind a port. The cluster of another
+// Service that a route names is made with that Service.
+func cluster(s ir.Service, p ir.Port, o options) *clusterv3.Cluster {
+	c := xds.Cluster(xds.Host(ir.Name{Namespace: s.Namespace, Name: s.Name}, p.Number))
+	c.TransportSocket = o.clientTLS(p.Protocol, xds.ServerNames(s, p, o.trustDomain))
+	speak(c, p.Protocol)
+	return c
+}
+
+// connections returns how the connections to a TCP port are shared: as the
+// first route says that looks at no request.
+func connections(p ir.Port) []xds.Share {
+	for _, r := range p.Routes {
+		if slices.ContainsFunc(r.Matches, ir.Match.IsAll) {
+			return xds.Shares(r.Backends, p.Number)
+		}
+	}
+	return xds.Shares(nil, p.Number)
+}
+
+func portRefs(s ir.Service, p ir.Port) []report.Ref {
+	refs := []report.Ref{s.Ref, p.Ref}
+	for _, r := range p.Routes {
+		refs = append(refs, r.Ref)
+		for _, b := range r.Backends {
+			refs = append(refs, b.Ref)
+		}
+		for _, m := range r.Matches {
+			refs = append(refs, m.Ref)
+		}
+	}
+	return refs
+}

@@ -1,0 +1,99 @@
+package envoy
+
+import (
+	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// supports is what Envoy makes of every feature.
+var supports = feature.Table{
+	{Feature: feature.RouteSplit, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteSplit, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteSplit, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/weights"},
+	{Feature: feature.RouteSplit, When: when(feature.CondTCP), Class: report.Exact, Note: "connections are shared, not requests", Case: "split/tcp"},
+	{Feature: feature.RouteSplit, Class: report.Exact, Case: "split/weights"},
+
+	{Feature: feature.RouteBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteBackend, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteBackend, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/weights"},
+	{Feature: feature.RouteBackend, Class: report.Exact, Case: "split/weights"},
+
+	{Feature: feature.RouteInvalidBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteInvalidBackend, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteInvalidBackend, Class: report.Exact, Case: "split/missing-backend"},
+
+	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RoutePath, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/match-path"},
+
+	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteMethod, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteMethod, Class: report.Exact, Note: "CONNECT has no path and reaches no route", Case: "split/match-method"},
+
+	{Feature: feature.RouteHeader, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteHeader, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteHeader, Class: report.Exact, Case: "split/match-header"},
+
+	{Feature: feature.AccessSource, When: when(feature.CondForeignIdentity), Class: report.Exact,
+		Note: "the identity's authority must be among the roots that the proxy is given", Case: "access/identity-binding"},
+	{Feature: feature.AccessSource, Class: report.Exact, Case: "access/source"},
+
+	{Feature: feature.AccessPort, When: when(feature.CondSharedTargetPort), Class: report.Widened,
+		Note: "the proxy sees the port of the pod, which Service ports without the grant lead to as well"},
+	{Feature: feature.AccessPort, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.AccessPort, When: when(feature.CondTCP), Class: report.Exact, Case: "access/tcp"},
+	{Feature: feature.AccessPort, When: when(feature.CondAnyHTTPPort), Class: report.Exact,
+		Note: "a port that no Service leads to is handled as HTTP", Case: "access/any-port"},
+	{Feature: feature.AccessPort, Class: report.Exact, Case: "access/port"},
+
+	{Feature: feature.AccessPath, When: when(feature.CondRegex), Class: report.Exact, Case: "access/path-regex"},
+	{Feature: feature.AccessPath, When: when(feature.CondPrefix), Class: report.Exact, Case: "access/path-prefix"},
+	{Feature: feature.AccessPath, When: when(feature.CondSuffix), Class: report.Exact, Case: "access/path-suffix"},
+	{Feature: feature.AccessPath, Class: report.Exact, Case: "access/path-exact"},
+	{Feature: feature.AccessMethod, Class: report.Exact, Case: "access/method"},
+	{Feature: feature.AccessHeader, When: when(feature.CondPresent), Class: report.Exact, Case: "access/header-present"},
+	{Feature: feature.AccessHeader, When: when(feature.CondRegex), Class: report.Exact, Case: "access/header-regex"},
+	{Feature: feature.AccessHeader, Class: report.Exact, Case: "access/header-exact"},
+
+	{Feature: feature.AccessWhole, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.AccessWhole, When: when(feature.CondTCP), Class: report.Exact, Case: "access/tcp"},
+	{Feature: feature.AccessWhole, Class: report.Exact, Case: "access/source"},
+	{Feature: feature.AccessSelector, Class: report.Exact, Note: "a proxy is told what concerns its own account", Case: "access/source"},
+
+	{Feature: feature.DefaultDeny, When: when(feature.CondUDP), Class: report.Widened,
+		Note: "UDP does not pass through the proxy, so its port stays open; close it with a NetworkPolicy and leave it out of the Service"},
+	{Feature: feature.DefaultDeny, Class: report.Exact, Case: "access/default-deny"},
+
+	{Feature: feature.Unmatched, Class: report.Exact, Case: "split/match-path"},
+	{Feature: feature.Retries, Class: report.Exact, Case: "mesh/retries"},
+	{Feature: feature.Timeouts, Class: report.Exact, Note: "an attempt to connect is given up after five seconds", Case: "mesh/timeouts"},
+	{Feature: feature.PathNormalisation, Class: report.Exact, Case: "mesh/path-normalisation"},
+	{Feature: feature.EncodedSlash, Class: report.Exact, Case: "mesh/encoded-slash"},
+	{Feature: feature.IdentityMapping, Class: report.Exact, Case: "access/source"},
+
+	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Approximated,
+		Note: "UDP does not pass through the proxy and is left to Kubernetes", Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, When: when(feature.CondHeadless), Class: report.Narrowed,
+		Note: "calls go straight to the pods, without a certificate, so a workload that denies by default denies them", Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "mesh/protocol"},
+
+	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with status 503", Case: "mesh/unready-backend"},
+	{Feature: feature.EstablishedConnections, Class: report.Approximated,
+		Note: "a connection keeps its rules until Envoy has drained it, at the latest after --drain-time-s", Case: "access/default-deny"},
+	{Feature: feature.Probes, When: when(feature.CondPresent), Class: report.Approximated,
+		Note: "HTTP and gRPC probes reach the process; a TCP probe is answered by the proxy, whatever the process does", Case: "access/probes"},
+	{Feature: feature.Probes, Class: report.Exact, Case: "access/probes"},
+}
+
+// What several rows say.
+const (
+	noUDP      = "UDP does not pass through the proxy"
+	headless   = "a headless Service has no address at which its calls could be caught"
+	noRequests = "requests cannot be told apart on a TCP port"
+	uncaught   = "routes are made, but no call is caught until the Service and its address are given"
+)
+
+func when(c ...feature.Condition) []feature.Condition { return c }

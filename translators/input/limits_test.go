@@ -1,0 +1,105 @@
+package input
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLimits(t *testing.T) {
+	aliases := "a: &a [1, 2, 3]\nb: &b [*a, *a, *a]\nc: [*b, *b, *b]\n"
+	for _, test := range []struct {
+		name, text string
+		limits     Limits
+		says       string
+		want       string // "" when the limit is kept
+	}{
+		{"a file at the limit", "a: b\n", Limits{FileBytes: 5}, "", ""},
+		{"a file above it", "a: bc\n", Limits{FileBytes: 5}, "FileBytes = 5", "MK1009 0:0"},
+		{"all together", "a: bc\n", Limits{TotalBytes: 5}, "TotalBytes = 5", "MK1009 0:0"},
+		{"objects", strings.Repeat("---\n"+start("a"), 3), Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
+		{"items", "apiVersion: v1\nkind: List\nitems: [{}, {}, {}]\n", Limits{Objects: 3}, "Objects = 3", "MK1009 0:0"},
+		{"depth at the limit", "a: [[b]]\n", Limits{Depth: 4}, "", ""},
+		{"depth above it", "a: [[[b]]]\n", Limits{Depth: 4}, "Depth = 4", "MK1009 1:7"},
+		{"depth of JSON", `{"a": [[["b"]]]}`, Limits{Depth: 4}, "Depth = 4", "MK1009 1:10"},
+		{"depth through aliases", "a: &a [[1]]\nb: [[*a]]\n", Limits{Depth: 5}, "Depth = 5", "MK1009 1:9"},
+		{"aliases at the limit", aliases, Limits{Aliases: 3*4 + 3*(1+3*4)}, "", ""},
+		{"aliases above it", aliases, Limits{Aliases: 50}, "Aliases = 50", "MK1009 1:14"},
+		{"bytes of aliases", "a: &a " + strings.Repeat("x", 100) + "\nb: [*a, *a, *a]\n", Limits{FileBytes: 200}, "FileBytes = 200", "MK1009 1:4"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, found := readText(test.text, test.limits)
+			i := slices.IndexFunc(told(found), func(s string) bool { return strings.HasPrefix(s, "MK1009") })
+			switch {
+			case i < 0 && test.want != "":
+				t.Errorf("no limit was reached: %q", told(found))
+			case i >= 0 && (told(found)[i] != test.want || !strings.Contains(found[i].Message, test.says)):
+				t.Errorf("got %s %s, want %q %q", told(found)[i], found[i].Message, test.want, test.says)
+			}
+		})
+	}
+}
+
+func TestLimitOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 4 {
+		write(t, filepath.Join(dir, fmt.Sprintf("%d.yaml", i)), start(fmt.Sprintf("n%d", i)))
+	}
+	set, found := Read([]string{dir}, Options{Schemas: schemas(), Limits: Limits{Files: 2}})
+	if len(set.Objects) != 2 || len(found) != 1 || !strings.Contains(found[0].Message, "Files = 2") {
+		t.Errorf("%d objects and %v", len(set.Objects), found)
+	}
+}
+
+// Hostile inputs end soon, with a finding.
+func TestHostileInput(t *testing.T) {
+	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 12; i++ {
+		laughs += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	for _, test := range []struct{ name, text string }{
+		{"a billion laughs", laughs},
+		{"laughs by merging", strings.ReplaceAll(laughs, "[*", "[<<: *")},
+		{"deep flow", strings.Repeat("[", 200_000)},
+		{"deep JSON", strings.Repeat(`{"a":`, 200_000)},
+		{"deep blocks", strings.Repeat("- ", 100_000) + "x"},
+		{"many documents", strings.Repeat("--- x\n", 300_000)},
+		{"many empty documents", strings.Repeat("---\n", 1_000_000)},
+		{"a long line", "a: " + strings.Repeat("x", 5<<20)},
+		{"many keys", start("a") + "spec:\n  labels:\n" + manyKeys(100_000) + "x: 1\n"},
+		{"binary", string([]byte{0, 1, 2, 0xff, 0xfe})},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begun := time.Now()
+			_, found := readText(test.text, Limits{})
+			if len(found) == 0 {
+				t.Error("nothing was found")
+			}
+			if took := time.Since(begun); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "    k%d: v\n", i)
+	}
+	return b.String()
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,245 @@
+package istio
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/semantics"
+)
+
+// judge decides requests on what was made as an Istio proxy would, read from
+// Istio's own sources: it shares nothing with the translator.
+type judge struct{ objects []object }
+
+func judgeOf(out []translators.Artifact) judge {
+	var j judge
+	for _, a := range out {
+		j.objects = append(j.objects, a.Payload.(object))
+	}
+	return j
+}
+
+func list(o object, field string) []object {
+	in, _ := o[field].([]any)
+	out := make([]object, len(in))
+	for i := range in {
+		out[i] = in[i].(object)
+	}
+	return out
+}
+
+func texts(o object, field string) []string {
+	in, _ := o[field].([]any)
+	out := make([]string, len(in))
+	for i := range in {
+		out[i] = in[i].(string)
+	}
+	return out
+}
+
+// admits decides at the pods with some labels. A policy without a match for a
+// pod does not concern it; one that concerns it closes what it does not allow.
+func (j judge) admits(namespace string, labels map[string]string, q semantics.Request, http bool) bool {
+	closed := false
+	for _, o := range j.objects {
+		spec := o["spec"].(object)
+		if o["metadata"].(object)["namespace"] != namespace || !selects(spec, labels) {
+			continue
+		}
+		if o["kind"] == "PeerAuthentication" && spec["mtls"].(object)["mode"] == "STRICT" && q.From == nil {
+			return false
+		}
+	}
+	for _, o := range j.objects {
+		spec := o["spec"].(object)
+		if o["kind"] != "AuthorizationPolicy" || o["metadata"].(object)["namespace"] != namespace || !selects(spec, labels) {
+			continue
+		}
+		closed = true
+		for _, rule := range list(spec, "rules") {
+			if fulfils(rule, q, http && !q.Raw) {
+				return true
+			}
+		}
+	}
+	return !closed
+}
+
+func selects(spec object, labels map[string]string) bool {
+	selector, _ := spec["selector"].(object)
+	match, _ := selector["matchLabels"].(object)
+	for k, v := range match {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// fulfils: some source, some operation and every condition; what is not given
+// holds. A rule that looks at a request is void where there is none.
+func fulfils(rule object, q semantics.Request, http bool) bool {
+	from := len(list(rule, "from")) == 0
+	for _, f := range list(rule, "from") {
+		source := f["source"].(object)
+		from = from || q.From != nil && slices.ContainsFunc(texts(source, "principals"), func(p string) bool {
+			return glob(p, strings.TrimPrefix(q.From.URI("cluster.local"), "spiffe://"))
+		})
+	}
+	to := len(list(rule, "to")) == 0
+	for _, t := range list(rule, "to") {
+		op := t["operation"].(object)
+		if !http && (op["paths"] != nil || op["methods"] != nil) {
+			return false
+		}
+		to = to || operation(op, q)
+	}
+	for _, w := range list(rule, "when") {
+		name := strings.TrimSuffix(strings.TrimPrefix(w["key"].(string), "request.headers["), "]")
+		if name == ":authority" {
+			name = "host"
+		}
+		if !http || !slices.ContainsFunc(q.Headers[name], func(line string) bool {
+			return slices.ContainsFunc(texts(w, "values"), func(v string) bool { return v == "*" || glob(v, line) })
+		}) {
+			return false
+		}
+	}
+	return from && to
+}
+
+func operation(op object, q semantics.Request) bool {
+	for field, value := range map[string]string{"ports": strconv.Itoa(int(q.Port)), "methods": q.Method, "paths": base(q.Path)} {
+		if op[field] != nil && !slices.ContainsFunc(texts(op, field), func(v string) bool { return glob(v, value) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// glob compares as Istio's StringMatcher does.
+func glob(pattern, s string) bool {
+	switch {
+	case pattern == "*":
+		return s != ""
+	case strings.HasPrefix(pattern, "*"):
+		return strings.HasSuffix(s, pattern[1:])
+	case strings.HasSuffix(pattern, "*"):
+		return strings.HasPrefix(s, pattern[:len(pattern)-1])
+	}
+	return s == pattern
+}
+
+// base is the path normalisation of a default installation: dot segments are
+// removed, slashes are not merged.
+func base(target string) string {
+	target, _, _ = strings.Cut(target, "?")
+	target, _, _ = strings.Cut(target, "#")
+	target = strings.NewReplacer(`\`, "/", "%2e", ".", "%2E", ".", "%61", "a").Replace(target)
+	var out []string
+	segments := strings.Split(target, "/")[1:]
+	for i, s := range segments {
+		if s == ".." && len(out) > 0 {
+			out = out[:len(out)-1]
+		}
+		if s != "." && s != ".." {
+			out = append(out, s)
+		} else if i == len(segments)-1 {
+			out = append(out, "")
+		}
+	}
+	return "/" + strings.Join(out, "/")
+}
+
+// routed is where a request goes: shares by host and port, in percent of all.
+type sharing map[string]float64
+
+// route decides at the client. Nil: the proxy knows no route of ours.
+func (j judge) route(q semantics.Request, http bool) sharing {
+	for _, o := range j.objects {
+		if o["kind"] != "VirtualService" {
+			continue
+		}
+		spec := o["spec"].(object)
+		field := map[bool]string{true: "http", false: "tcp"}[http]
+		for _, r := range list(spec, field) {
+			matches := list(r, "match")
+			if len(matches) == 0 || slices.ContainsFunc(matches, func(m object) bool { return requested(m, q) }) {
+				return shared(r, q)
+			}
+		}
+	}
+	return nil
+}
+
+func requested(m object, q semantics.Request) bool {
+	if p, ok := m["port"].(int64); ok && int32(p) != q.Port {
+		return false
+	}
+	lines := map[string][]string{"uri": {base(q.Path)}, "method": {q.Method}, "authority": q.Headers["host"]}
+	for field, values := range lines {
+		if sm, ok := m[field].(object); ok && !slices.ContainsFunc(values, func(v string) bool { return compare(sm, v) }) {
+			return false
+		}
+	}
+	headers, _ := m["headers"].(object)
+	for name, sm := range headers {
+		if !slices.ContainsFunc(q.Headers[name], func(v string) bool { return compare(sm.(object), v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func compare(sm object, s string) bool {
+	for kind, v := range sm {
+		switch kind {
+		case "exact":
+			return s == v
+		case "prefix":
+			return strings.HasPrefix(s, v.(string))
+		case "regex":
+			return regexp.MustCompile("^(?:" + v.(string) + ")$").MatchString(s)
+		}
+	}
+	return true
+}
+
+func shared(r object, q semantics.Request) sharing {
+	out := sharing{}
+	if r["directResponse"] != nil {
+		return sharing{"500": 100}
+	}
+	left := 100.0
+	if fault, ok := r["fault"].(object); ok {
+		out["500"] = fault["abort"].(object)["percentage"].(object)["value"].(float64)
+		left -= out["500"]
+	}
+	var total float64
+	for _, d := range list(r, "route") {
+		total += weight(d)
+	}
+	for _, d := range list(r, "route") {
+		destination := d["destination"].(object)
+		port := q.Port
+		if p, ok := destination["port"].(object); ok {
+			port = int32(p["number"].(int64))
+		}
+		name := destination["host"].(string) + ":" + strconv.Itoa(int(port))
+		if destination["host"] == nowhere {
+			name = "500"
+		}
+		out[name] += left * weight(d) / total
+	}
+	return out
+}
+
+func weight(d object) float64 {
+	if w, ok := d["weight"].(int64); ok {
+		return float64(w)
+	}
+	return 1
+}

@@ -1,0 +1,124 @@
+package istio
+
+import (
+	"slices"
+
+	"github.com/meshknot/meshknot/translators"
+	f "github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Supports returns the table of an Istio minor: what holds under a condition,
+// what was so before proxies compared header lines one by one, and what holds
+// otherwise.
+func (b backend) Supports(t translators.Target) f.Table {
+	rows := slices.Concat(conditional, joinedHeaders, general)
+	if t.Version == "" || t.Version == b.Versions()[0] {
+		rows = slices.Concat(conditional, general)
+	}
+	table := make(f.Table, len(rows))
+	for i, r := range rows {
+		table[i] = f.Row(r)
+	}
+	return table
+}
+
+type row f.Row
+
+type when = []f.Condition
+
+// conditional are the rows that hold under a condition.
+var conditional = []row{
+	{f.RouteSplit, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteBackend, when{f.CondPortsUnknown}, report.Approximated, "a backend with one port is called at that port, whichever was called", "split/services-not-given"},
+	{f.RouteInvalidBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RoutePath, when{f.CondEmptyValue}, report.Dropped, "Istio has no empty path to compare with", ""},
+	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
+	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a VirtualService compares each header with one value", ""},
+
+	{f.AccessSource, when{f.CondStarEdge}, report.Dropped, starNote, ""},
+	{f.AccessSource, when{f.CondForeignIdentity}, report.Exact, "the mesh has to trust the other trust domain's root", "access/identity-binding"},
+	{f.AccessPort, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.AccessPort, when{f.CondSharedTargetPort}, report.Widened, "a policy sees the port on the pod, and another port of a Service leads there too", ""},
+	{f.AccessWhole, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.AccessPath, when{f.CondRegex}, report.Dropped, noRegex, ""},
+	{f.AccessPath, when{f.CondContains}, report.Dropped, noRegex, ""},
+	{f.AccessPath, when{f.CondEmptyValue}, report.Dropped, emptyNote, ""},
+	{f.AccessPath, when{f.CondStarEdge}, report.Dropped, starNote, ""},
+	{f.AccessPath, when{f.CondBrace}, report.Dropped, "Istio reads braces as a template", ""},
+	{f.AccessPath, when{f.CondDoubleSlash}, report.Widened, "no normalised path has two slashes in a row, but Istio does not merge them and would find them", ""},
+	{f.AccessHeader, when{f.CondRegex}, report.Dropped, noRegex, ""},
+	{f.AccessHeader, when{f.CondContains}, report.Dropped, noRegex, ""},
+	{f.AccessHeader, when{f.CondEmptyValue}, report.Dropped, emptyNote, ""},
+	{f.AccessHeader, when{f.CondStarEdge}, report.Dropped, starNote, ""},
+	{f.AccessHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
+	{f.AccessSelector, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known, and Istio selects by labels", ""},
+	{f.AccessSelector, when{f.CondSelectorCatches}, report.Widened, "Istio selects by labels, and pods of other accounts carry them too", ""},
+
+	{f.DefaultDeny, when{f.CondUDP}, report.Widened, "UDP does not pass Istio's proxies and reaches the pods unasked; a NetworkPolicy can close the port", ""},
+	{f.DefaultDeny, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "the policy of the whole namespace denies, for no pod of the account is known", "access/default-deny-strict"},
+	{f.DefaultDeny, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known, and Istio selects by labels", ""},
+	{f.DefaultDeny, when{f.CondSelectorCatches}, report.Narrowed, "Istio selects by labels, and pods of other accounts that carry them are closed too", "access/selector-overlap"},
+	{f.IdentityMapping, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "mTLS is required in the whole namespace, for no pod of the account is known", "access/default-deny-strict"},
+	{f.IdentityMapping, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known to require mTLS of", ""},
+	{f.PathNormalisation, when{f.CondPathCondition}, report.Narrowed, "Istio's default path normalisation does not merge slashes: what is granted for /a/b is denied for /a//b", "specs/path-normalisation"},
+	{f.Retries, when{f.CondTCP}, report.Exact, "", "split/tcp"},
+	{f.Retries, when{f.CondUDP}, report.Exact, "", "specs/udp-route"},
+	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.Probes, when{f.CondPresent}, report.Relocated, "Istio's injection leads declared probes to its agent, past every policy", "access/probes"},
+}
+
+// joinedHeaders are the rows of minors whose Envoy joins the lines of a
+// repeated header with commas before it compares: all before 1.31, the first
+// with Envoy 1.39.
+var joinedHeaders = []row{
+	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "split/match-header"},
+	{f.RouteHeader, nil, report.Approximated, joinedNote, "split/match-header"},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, nil, report.Narrowed, joinedNote, "access/header-exact"},
+}
+
+// general are the rows that hold where no row before does.
+var general = []row{
+	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
+	{f.RouteBackend, nil, report.Exact, "", "split/weights"},
+	{f.RouteInvalidBackend, nil, report.Exact, "", "split/missing-backend"},
+	{f.RoutePath, nil, report.Approximated, "Istio's default path normalisation does not merge slashes: /a//b is not routed as /a/b", "split/match-path"},
+	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
+	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
+
+	{f.AccessSource, nil, report.Exact, "", "access/source"},
+	{f.AccessPort, nil, report.Exact, "", "access/port"},
+	{f.AccessPath, when{f.CondExact}, report.Exact, "", "access/path-exact"},
+	{f.AccessPath, when{f.CondSuffix}, report.Exact, "", "access/path-suffix"},
+	{f.AccessPath, nil, report.Exact, "", "access/path-prefix"},
+	{f.AccessMethod, nil, report.Exact, "", "access/method"},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
+	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
+	{f.AccessSelector, nil, report.Exact, "", "access/source"},
+
+	{f.DefaultDeny, nil, report.Exact, "", "access/default-deny"},
+	{f.Unmatched, nil, report.Exact, "", "split/match-header"},
+	{f.Retries, nil, report.Approximated, "every route written here says none; a Service that no policy routes keeps Istio's own two", "split/weights"},
+	{f.Timeouts, nil, report.Exact, "", "split/weights"},
+	{f.PathNormalisation, nil, report.Exact, "", "access/tcp"},
+	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
+	{f.IdentityMapping, nil, report.Exact, "", "access/source"},
+	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
+	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
+	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
+	{f.Probes, nil, report.Exact, "", "access/probes"},
+}
+
+const (
+	noUDP      = "UDP does not pass Istio's proxies"
+	noRegex    = "an AuthorizationPolicy compares with a value, its beginning or its end, and nothing else"
+	emptyNote  = "an AuthorizationPolicy cannot compare with nothing"
+	starNote   = "Istio reads an asterisk at either end as a wildcard"
+	joinedNote = "the lines of a repeated header are joined with commas, then compared as one"
+)

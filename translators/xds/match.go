@@ -1,0 +1,118 @@
+package xds
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"github.com/meshknot/meshknot/translators/ir"
+)
+
+// RouteMatch makes the match of one route. A path condition that routes have no
+// word for becomes a regular expression for the whole path.
+func RouteMatch(m ir.Match) *routev3.RouteMatch {
+	out := &routev3.RouteMatch{Headers: headers(m)}
+	switch m.Path.Kind {
+	case ir.MatchAny:
+		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: ""}
+	case ir.MatchExact:
+		out.PathSpecifier = &routev3.RouteMatch_Path{Path: m.Path.Value}
+	case ir.MatchPrefix:
+		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: m.Path.Value}
+	default:
+		out.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: regex(m.Path)}
+	}
+	return out
+}
+
+// headers lists the conditions on the method and on headers.
+func headers(m ir.Match) []*routev3.HeaderMatcher {
+	var out []*routev3.HeaderMatcher
+	if !m.AnyMethod() {
+		out = append(out, header(":method", methods(m.Methods)))
+	}
+	for _, h := range m.Headers {
+		out = append(out, HeaderMatch(h))
+	}
+	return out
+}
+
+// HeaderMatch makes the condition on one header. "host" is spoken of by the name
+// that HTTP/2 gave it, under which both versions are matched.
+func HeaderMatch(h ir.HeaderMatch) *routev3.HeaderMatcher {
+	name := h.Name
+	if name == "host" {
+		name = ":authority"
+	}
+	if matchesAll(h.Value) {
+		return &routev3.HeaderMatcher{Name: name,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}
+	}
+	return header(name, StringMatcher(h.Value))
+}
+
+func header(name string, m *matcherv3.StringMatcher) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: name,
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
+}
+
+// methods makes one condition of several methods.
+func methods(names []string) *matcherv3.StringMatcher {
+	if len(names) == 1 {
+		return StringMatcher(ir.StringMatch{Kind: ir.MatchExact, Value: names[0]})
+	}
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = regexp.QuoteMeta(n)
+	}
+	slices.Sort(quoted)
+	return StringMatcher(ir.StringMatch{Kind: ir.MatchRegex, Value: strings.Join(quoted, "|")})
+}
+
+// matchesAll reports whether m holds for every string, also where it does not
+// say so: an empty prefix is refused by proxies.
+func matchesAll(m ir.StringMatch) bool {
+	return m.Kind == ir.MatchAny || m.Value == "" && m.Kind != ir.MatchExact && m.Kind != ir.MatchRegex
+}
+
+// StringMatcher makes a comparison of the whole string.
+func StringMatcher(m ir.StringMatch) *matcherv3.StringMatcher {
+	switch {
+	case matchesAll(m):
+		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: regex(m)}}
+	case m.Kind == ir.MatchExact:
+		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: m.Value}}
+	case m.Kind == ir.MatchPrefix:
+		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: m.Value}}
+	case m.Kind == ir.MatchSuffix:
+		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: m.Value}}
+	case m.Kind == ir.MatchContains:
+		return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Contains{Contains: m.Value}}
+	}
+	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: regex(m)}}
+}
+
+// regex says a comparison as an expression. Envoy and gRPC alike hold it
+// against the whole string.
+func regex(m ir.StringMatch) *matcherv3.RegexMatcher {
+	expr := m.Value
+	if m.Kind != ir.MatchRegex {
+		expr = regexp.QuoteMeta(m.Value)
+	}
+	switch {
+	case matchesAll(m):
+		expr = ".*"
+	case m.Kind == ir.MatchSuffix:
+		expr = ".*" + expr
+	case m.Kind == ir.MatchContains:
+		expr = ".*" + expr + ".*"
+	case m.Kind == ir.MatchPrefix:
+		expr += ".*"
+	case expr == "":
+		expr = "(?:)" // an expression must not be empty
+	}
+	return &matcherv3.RegexMatcher{Regex: expr}
+}
