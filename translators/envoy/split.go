@@ -17,7 +17,7 @@ import (
 func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 	var out []translators.Artifact
 	var found report.Report
-	unreachable := false
+	uncaught := report.Exact
 	for _, p := range s.Ports {
 		if p.Protocol == ir.UDP {
 			continue
@@ -32,18 +32,32 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 			found = append(found, report.New(report.BadValue, p.Ref, err.Error()))
 			continue
 		}
-		unreachable = unreachable || len(places) == 0
+		if len(places) == 0 {
+			uncaught = worse(uncaught, p)
+		}
 		for _, at := range places {
 			out = append(out, artifact(outbound(s, p, at), at.audience, refs...))
 		}
 	}
-	if unreachable {
+	if uncaught != report.Exact {
 		message := fmt.Sprintf("no cluster address of %s is known, so Envoy cannot catch calls to it", ir.Name{Namespace: s.Namespace, Name: s.Name})
-		f := report.New(report.NoClusterAddress, s.Ref, message)
+		f := report.New(report.NoClusterAddress, s.Ref, message).WithClass(uncaught)
 		f.Backend = "envoy"
 		found = append(found, f)
 	}
 	return out, found
+}
+
+// worse is what becomes of a Service once calls to a port are not caught: the
+// routes of an HTTP port are still there to be read, those of connections are
+// nowhere.
+func worse(c report.Class, p ir.Port) report.Class {
+	if p.Protocol.IsHTTP() && c == report.Exact {
+		return report.Approximated
+	} else if p.Protocol.IsHTTP() {
+		return c
+	}
+	return report.Dropped
 }
 
 // cluster is the Service's own endpoints behind a port. The cluster of another

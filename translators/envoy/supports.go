@@ -9,13 +9,13 @@ import (
 var supports = feature.Table{
 	{Feature: feature.RouteSplit, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteSplit, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
-	{Feature: feature.RouteSplit, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/weights"},
+	{Feature: feature.RouteSplit, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/services-not-given"},
 	{Feature: feature.RouteSplit, When: when(feature.CondTCP), Class: report.Exact, Note: "connections are shared, not requests", Case: "split/tcp"},
 	{Feature: feature.RouteSplit, Class: report.Exact, Case: "split/weights"},
 
 	{Feature: feature.RouteBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteBackend, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
-	{Feature: feature.RouteBackend, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/weights"},
+	{Feature: feature.RouteBackend, When: when(feature.CondPortsUnknown), Class: report.Approximated, Note: uncaught, Case: "split/services-not-given"},
 	{Feature: feature.RouteBackend, Class: report.Exact, Case: "split/weights"},
 
 	{Feature: feature.RouteInvalidBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
@@ -70,12 +70,13 @@ var supports = feature.Table{
 	{Feature: feature.Unmatched, Class: report.Exact, Case: "split/match-path"},
 	{Feature: feature.Retries, Class: report.Exact, Case: "mesh/retries"},
 	{Feature: feature.Timeouts, Class: report.Exact, Note: "an attempt to connect is given up after five seconds", Case: "mesh/timeouts"},
-	{Feature: feature.PathNormalisation, Class: report.Exact, Case: "mesh/path-normalisation"},
+	{Feature: feature.PathNormalisation, When: when(feature.CondPathCondition), Class: report.Approximated,
+		Note: "a segment such as \"..;x\" counts as \"..\", and a path of slashes alone is \"//\"", Case: "mesh/path-normalisation"},
+	{Feature: feature.PathNormalisation, Class: report.Exact, Case: "access/source"},
 	{Feature: feature.EncodedSlash, Class: report.Exact, Case: "mesh/encoded-slash"},
 	{Feature: feature.IdentityMapping, Class: report.Exact, Case: "access/source"},
 
-	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Approximated,
-		Note: "UDP does not pass through the proxy and is left to Kubernetes", Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.ProtocolSelection, When: when(feature.CondHeadless), Class: report.Narrowed,
 		Note: "calls go straight to the pods, without a certificate, so a workload that denies by default denies them", Case: "mesh/protocol"},
 	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "mesh/protocol"},

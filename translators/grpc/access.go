@@ -83,7 +83,6 @@ func server(w ir.Workload, p ir.WorkloadPort, a address, trustDomain string) *li
 	filters := []*hcmv3.HttpFilter{httpFilter("envoy.filters.http.router", &routerv3.Router{})}
 	if w.Enforced {
 		w.Probes = nil // they come without a certificate, so no rule could let them in
-		w.Grants = callers(w.Grants)
 		rules := xds.Dialect{TrustDomain: trustDomain, JoinsHeaders: true}.Allow(w, p)
 		filters = append([]*hcmv3.HttpFilter{httpFilter("envoy.filters.http.rbac", &rbacv3.RBAC{Rules: rules})}, filters...)
 	}
@@ -100,14 +99,4 @@ func server(w ir.Workload, p ir.WorkloadPort, a address, trustDomain string) *li
 		FilterChains: []*listenerv3.FilterChain{{Name: name, TransportSocket: serverTLS(w.Enforced),
 			Filters: []*listenerv3.Filter{{Name: "envoy.filters.network.http_connection_manager",
 				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: xds.Any(manager)}}}}}}
-}
-
-// callers leaves of the grants what a call, which is always a POST, can meet.
-func callers(grants []ir.Grant) []ir.Grant {
-	var out []ir.Grant
-	for _, g := range grants {
-		g.Matches = posts(g.Matches)
-		out = append(out, g)
-	}
-	return out
 }

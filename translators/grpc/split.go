@@ -61,27 +61,20 @@ func httpFilter(name string, config proto.Message) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: xds.Any(config)}}
 }
 
-// callable leaves the routes and matches that a call can meet. Every call is a
-// POST, which clients do not even tell their routes: so a condition on the
-// method is decided here.
+// callable says conditions on the method as a client can hold them. Every call
+// is a POST, which clients do not tell their routes: so a match for POST is one
+// for every method, and any other stays a condition that never holds.
 func callable(routes []ir.Route) []ir.Route {
 	routes = slices.Clone(routes)
 	for i := range routes {
-		routes[i].Matches = posts(routes[i].Matches)
-	}
-	return routes
-}
-
-// posts returns the matches that a POST can meet, without their methods.
-func posts(matches []ir.Match) []ir.Match {
-	var out []ir.Match
-	for _, m := range matches {
-		if m.AnyMethod() || slices.Contains(m.Methods, "POST") {
-			m.Methods = []string{ir.AnyMethod}
-			out = append(out, m)
+		routes[i].Matches = slices.Clone(routes[i].Matches)
+		for j, m := range routes[i].Matches {
+			if slices.Contains(m.Methods, "POST") {
+				routes[i].Matches[j].Methods = []string{ir.AnyMethod}
+			}
 		}
 	}
-	return out
+	return routes
 }
 
 // endpoints makes the addresses behind each port of a Service.

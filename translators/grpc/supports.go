@@ -28,7 +28,7 @@ var supports = feature.Table{
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
-	{Feature: feature.RouteMethod, Class: report.Approximated, Note: "every gRPC call is a POST, so a route for other methods is left out", Case: "split/match-method"},
+	{Feature: feature.RouteMethod, Class: report.Approximated, Note: "every gRPC call is a POST, so a route for other methods never holds", Case: "split/match-method"},
 
 	{Feature: feature.RouteHeader, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},

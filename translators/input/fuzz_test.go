@@ -23,6 +23,15 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		set, found := readText(text, Limits{FileBytes: 1 << 16, Aliases: 1000, Objects: 1000})
+		for _, part := range split([]byte(text)) {
+			n := 0
+			for _, p := range parse(part, Limits{}.withDefaults(), false) {
+				n += p.values
+			}
+			if n > part.most() && !strings.Contains(text, "*") {
+				t.Errorf("%q has %d values, at most %d were expected", part.text, n, part.most())
+			}
+		}
 		broken := false
 		for _, x := range found {
 			broken = broken || x.Severity == report.Error

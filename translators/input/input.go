@@ -132,6 +132,9 @@ type Limits struct {
 	Files int
 	// Objects is the number of objects (default 200,000).
 	Objects int
+	// Values is the number of scalars, lists and objects in all documents
+	// (default 8,000,000).
+	Values int
 	// Depth is the nesting of one document (default 64).
 	Depth int
 	// Aliases is the number of YAML nodes that aliases expand to in one document

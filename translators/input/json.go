@@ -19,6 +19,7 @@ type jsonReader struct {
 	// from is the place up to which line and column have been counted.
 	from, line, column int
 	flaws              flaws
+	values             int
 }
 
 // asJSON returns the segment without its marker if it may be JSON.
@@ -40,7 +41,7 @@ func jsonDocuments(s segment, l Limits) (out []parsed, ok bool) {
 	r := &jsonReader{data: s.text, tokens: json.NewDecoder(bytes.NewReader(s.text)), limits: l, line: s.line + 1, column: 1}
 	r.tokens.UseNumber()
 	for {
-		r.flaws = flaws{}
+		r.flaws, r.values = flaws{}, 0
 		root, err := r.value(1)
 		var p *problem
 		switch {
@@ -53,7 +54,7 @@ func jsonDocuments(s segment, l Limits) (out []parsed, ok bool) {
 			p = &problem{code: report.Undecodable, line: r.line, column: r.column, message: err.Error()}
 			return append(out, parsed{fatal: p}), false
 		}
-		out = append(out, parsed{root: root, flaws: r.flaws})
+		out = append(out, parsed{root: root, flaws: r.flaws, values: r.values})
 	}
 }
 
@@ -75,6 +76,7 @@ func (r *jsonReader) advance() {
 
 func (r *jsonReader) value(depth int) (*node, error) {
 	r.advance()
+	r.values++
 	n := &node{line: int32(r.line), column: int32(r.column)}
 	if depth > r.limits.Depth {
 		return nil, &problem{code: report.LimitExceeded, line: r.line, column: r.column,

@@ -23,6 +23,11 @@ func TestLimits(t *testing.T) {
 		{"all together", "a: bc\n", Limits{TotalBytes: 5}, "TotalBytes = 5", "MK1009 0:0"},
 		{"objects", strings.Repeat("---\n"+start("a"), 3), Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"items", "apiVersion: v1\nkind: List\nitems: [{}, {}, {}]\n", Limits{Objects: 3}, "Objects = 3", "MK1009 0:0"},
+		{"values at the limit", "a: [b, c]\n---\nd: e\n", Limits{Values: 7}, "", ""},
+		{"values above it", "a: [b, c]\n---\nd: e\n", Limits{Values: 6}, "Values = 6", "MK1009 2:1"},
+		{"values of JSON", "{\"a\": [1, 2]}\n---\n- 1\n", Limits{Values: 6}, "Values = 6", "MK1009 2:1"},
+		{"null documents", "--- ~\n--- ~\n--- ~\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
+		{"broken documents", "--- [\n--- [\n--- [\n--- [\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"depth at the limit", "a: [[b]]\n", Limits{Depth: 4}, "", ""},
 		{"depth above it", "a: [[[b]]]\n", Limits{Depth: 4}, "Depth = 4", "MK1009 1:7"},
 		{"depth of JSON", `{"a": [[["b"]]]}`, Limits{Depth: 4}, "Depth = 4", "MK1009 1:10"},
@@ -71,6 +76,11 @@ func TestHostileInput(t *testing.T) {
 		{"many empty documents", strings.Repeat("---\n", 1_000_000)},
 		{"a long line", "a: " + strings.Repeat("x", 5<<20)},
 		{"many keys", start("a") + "spec:\n  labels:\n" + manyKeys(100_000) + "x: 1\n"},
+		{"many unknown fields", start("a") + "spec:\n" + strings.ReplaceAll(manyKeys(100_000), "    k", "  k")},
+		{"many wrong types", start("a") + "spec:\n  labels:\n" + strings.ReplaceAll(manyKeys(100_000), ": v", ": 1")},
+		{"many unknown kinds", strings.Repeat("---\napiVersion: split.example.io/v1\nkind: Splits\n", 20_000)},
+		{"many objects of one name", sameName(5_000)},
+		{"many values", "[" + strings.Repeat("[],", 5_000_000) + "]"},
 		{"binary", string([]byte{0, 1, 2, 0xff, 0xfe})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -90,6 +100,14 @@ func manyKeys(n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "    k%d: v\n", i)
+	}
+	return b.String()
+}
+
+func sameName(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "---\n%sspec: {service: s%d}\n", start("a"), i)
 	}
 	return b.String()
 }

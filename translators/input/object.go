@@ -36,8 +36,7 @@ type entry struct {
 
 // object reads one object, or each of a list.
 func (r *reading) object(e entry) {
-	if r.objects++; r.objects > r.limits.Objects {
-		r.over(e.home.file, "objects", "Objects", int64(r.limits.Objects))
+	if !r.counted(e.home.file) {
 		return
 	}
 	if e.node.kind != object {
@@ -122,7 +121,7 @@ func (r *reading) ignored(e entry, group string) {
 		}
 	}
 	hint := ""
-	if k := closest(e.kind, kinds); k != "" {
+	if k := r.wires.closest(e.kind, kinds); k != "" {
 		hint = fmt.Sprintf("did you mean kind %s?", k)
 	}
 	r.add(report.IgnoredKind, e.home.at(""), ref, "nothing is read from "+shorten(e.apiVersion)+" "+shorten(e.kind), hint)
@@ -155,11 +154,7 @@ func (r *reading) known(e entry, group, version string, schemas []Schema) {
 		without[m.node] = true
 		if known {
 			e.broken = true
-			at := e.home.at(m.parent)
-			if m.key != "" {
-				at = e.home.atKey(m.parent, m.key)
-			}
-			r.add(m.code, at, id.Ref(m.field()), m.message, m.hint)
+			r.add(m.code, e.placeOf(m), id.Ref(m.field()), m.message, m.hint)
 		}
 	}
 	o := Object{ID: id, Version: version, Leaves: leaves(e.node)}
@@ -167,6 +162,20 @@ func (r *reading) known(e entry, group, version string, schemas []Schema) {
 	r.decode(&e, &o, s, without)
 	o.Rejected = e.broken
 	r.found[id] = append(r.found[id], candidate{o, e.node, e.home, sha256.Sum256(e.node.canonical())})
+}
+
+// placeOf returns where a mismatch stands. What a build made of several files
+// is looked up by its path, all else stands where its node does.
+func (e *entry) placeOf(m mismatch) report.Position {
+	switch {
+	case e.home.root == e.node && m.key != "":
+		return report.Position{File: e.home.file, Line: int(m.where.line), Column: int(m.where.column)}
+	case e.home.root == e.node:
+		return report.Position{File: e.home.file, Line: int(m.node.line), Column: int(m.node.column)}
+	case m.key != "":
+		return e.home.atKey(m.parent, m.key)
+	}
+	return e.home.at(m.parent)
 }
 
 // named finds the object's ID.

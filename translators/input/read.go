@@ -3,11 +3,9 @@ package input
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"path/filepath"
-	"reflect"
 	"slices"
 
 	"github.com/meshknot/meshknot/translators/report"
@@ -29,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 		TotalBytes: cmp.Or(l.TotalBytes, 256<<20),
 		Files:      cmp.Or(l.Files, 20_000),
 		Objects:    cmp.Or(l.Objects, 200_000),
+		Values:     cmp.Or(l.Values, 8_000_000),
 		Depth:      cmp.Or(l.Depth, 64),
 		Aliases:    cmp.Or(l.Aliases, 10_000),
 	}
@@ -42,17 +41,17 @@ type reading struct {
 	stdin   io.Reader
 	limits  Limits
 	schemas map[groupKind][]Schema
-	wires   wires
+	wires   *wires
 	report  report.Report
 	lines   map[string]lines
 	found   map[ID][]candidate
 	// seen are the files and directories read already.
 	seen map[string]bool
-	// files, bytes and objects count against the limits; full: one of them was
-	// reached, and nothing more is read.
-	files, objects int
-	bytes          int64
-	full           bool
+	// files, objects, values and bytes count against the limits; full: one of
+	// them was reached, and nothing more is read.
+	files, objects, values int
+	bytes                  int64
+	full                   bool
 }
 
 // candidate is an object that was read, before it is known to be the only one
@@ -61,7 +60,7 @@ type candidate struct {
 	object  Object
 	node    *node
 	home    home
-	content [sha256.Size]byte
+	content digest
 }
 
 // Read reads the objects that the paths name: files, directories (with all that
@@ -96,7 +95,7 @@ func ReadFiles(files []File, o Options) (*Set, report.Report) {
 
 func newReading(o Options) *reading {
 	r := &reading{
-		stdin: o.Stdin, limits: o.Limits.withDefaults(), schemas: map[groupKind][]Schema{}, wires: wires{map[reflect.Type]fields{}, map[reflect.Type]fields{}},
+		stdin: o.Stdin, limits: o.Limits.withDefaults(), schemas: map[groupKind][]Schema{}, wires: newWires(),
 		lines: map[string]lines{}, found: map[ID][]candidate{}, seen: map[string]bool{},
 	}
 	for _, s := range o.Schemas {
@@ -133,7 +132,10 @@ func (r *reading) stream(file string, content []byte) {
 		switch {
 		case p.fatal != nil:
 			r.problem(home{file: file}, ID{}, p.fatal)
-		case p.root.kind != null:
+			r.counted(file)
+		case p.root.kind == null:
+			r.counted(file)
+		default:
 			r.object(entry{home: home{file, p.root}, node: p.root, flaws: p.flaws})
 		}
 	}
@@ -147,11 +149,28 @@ func (r *reading) documents(file string, content []byte) []parsed {
 	var out []parsed
 	for _, s := range split(content) {
 		if len(out) > r.limits.Objects {
-			break
+			break // counting them will tell
 		}
-		out = append(out, parse(s, r.limits, filepath.Ext(file) == ".json")...)
+		if r.values+s.most() > r.limits.Values {
+			out = append(out, parsed{fatal: &problem{code: report.LimitExceeded, line: s.line + 1, column: 1,
+				message: fmt.Sprintf("this document and those before it may have more values than Values = %d; it is not read", r.limits.Values)}})
+			continue
+		}
+		for _, p := range parse(s, r.limits, filepath.Ext(file) == ".json") {
+			r.values += p.values
+			out = append(out, p)
+		}
 	}
 	return out
+}
+
+// counted counts a document or an item of a list against the limit.
+func (r *reading) counted(file string) bool {
+	if r.objects++; r.objects > r.limits.Objects {
+		r.over(file, "objects", "Objects", int64(r.limits.Objects))
+		return false
+	}
+	return true
 }
 
 // wide reports whether a text starts with a byte order mark of two or four bytes.

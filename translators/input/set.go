@@ -100,13 +100,23 @@ func (r *reading) unique(id ID) []candidate {
 	all := r.found[id]
 	slices.SortStableFunc(all, func(a, b candidate) int { return comparePositions(a.home.at(""), b.home.at("")) })
 	var kept []candidate
+	known := map[digest]int{} // what was kept, by all that makes a candidate the same
 	for _, c := range all {
-		i := slices.IndexFunc(kept, func(k candidate) bool { return k.same(c) })
-		switch {
-		case i < 0:
+		same := c.sameness(len(all) > 1)
+		i, ok := -1, false
+		for _, d := range same {
+			if !ok {
+				i, ok = known[d]
+			}
+		}
+		if !ok {
+			i = len(kept)
 			kept = append(kept, c)
-		case id.Name != "":
+		} else if id.Name != "" {
 			r.add(report.IdenticalObject, c.home.at(""), id.Ref(""), "the same object is given at "+kept[i].home.at("").String(), "")
+		}
+		for _, d := range same {
+			known[d] = i
 		}
 	}
 	if len(kept) > 1 && id.Name != "" {
@@ -118,11 +128,14 @@ func (r *reading) unique(id ID) []candidate {
 	return kept
 }
 
-// same reports whether two candidates are one object to everybody: written
-// alike, or read alike from two versions of the kind.
-func (c candidate) same(o candidate) bool {
-	return c.content == o.content || !c.object.Rejected && !o.object.Rejected &&
-		c.object.Value != nil && digestOf(projection(c.object)) == digestOf(projection(o.object))
+// sameness returns digests of which two candidates share one if they are one
+// object to everybody: written alike, or read alike from two versions of the kind.
+func (c candidate) sameness(several bool) []digest {
+	out := []digest{c.content}
+	if several && !c.object.Rejected && c.object.Value != nil {
+		out = append(out, digestOf(projection(c.object)))
+	}
+	return out
 }
 
 // different rejects candidates that claim the same ID.
@@ -130,7 +143,9 @@ func (r *reading) different(id ID, kept []candidate) {
 	var places []string
 	for i := range kept {
 		kept[i].object.Rejected = true
-		places = append(places, kept[i].home.at("").String())
+		if i < 10 {
+			places = append(places, kept[i].home.at("").String())
+		}
 	}
 	r.add(report.DuplicateObject, kept[1].home.at(""), id.Ref(""),
 		fmt.Sprintf("given %d times with different content, at %s; none is used", len(kept), strings.Join(places, " and ")), "")

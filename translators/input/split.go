@@ -11,6 +11,19 @@ type segment struct {
 	line int
 }
 
+// most returns the number of values that the segment has at most: but for the
+// first, a value needs a character that says so.
+func (s segment) most() int {
+	n := 2
+	for _, c := range s.text {
+		switch c {
+		case '-', ',', ':', '?', '[', '{':
+			n++
+		}
+	}
+	return n
+}
+
 // splitter cuts a stream into documents, so that one that cannot be parsed
 // hides no other.
 type splitter struct {

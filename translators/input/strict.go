@@ -18,7 +18,16 @@ type fields map[string]reflect.Type
 
 // wires remembers the fields of the Go types that documents are checked against:
 // of structs, and of whole documents.
-type wires struct{ structs, roots map[reflect.Type]fields }
+type wires struct {
+	structs, roots map[reflect.Type]fields
+	// suggestions is how many more will be looked for: they cost more than all
+	// other checks, and nobody reads thousands.
+	suggestions int
+}
+
+func newWires() *wires {
+	return &wires{map[reflect.Type]fields{}, map[reflect.Type]fields{}, 1000}
+}
 
 var (
 	unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -27,7 +36,7 @@ var (
 )
 
 // fields returns the fields that a struct has in JSON, by name.
-func (w wires) fields(t reflect.Type) fields {
+func (w *wires) fields(t reflect.Type) fields {
 	if known, ok := w.structs[t]; ok {
 		return known
 	}
@@ -56,7 +65,7 @@ func (w wires) fields(t reflect.Type) fields {
 
 // root returns the fields of a document: those of its wire type, and what every
 // object has.
-func (w wires) root(wire any) fields {
+func (w *wires) root(wire any) fields {
 	t := reflect.TypeOf(wire)
 	if known, ok := w.roots[t]; ok {
 		return known
@@ -84,6 +93,7 @@ type mismatch struct {
 	node          *node
 	code          report.Code
 	parent, key   string // the key is set for an unknown field
+	where         key
 	message, hint string
 }
 
@@ -96,14 +106,14 @@ func (m mismatch) field() string {
 
 // checker compares one document with its schema.
 type checker struct {
-	wires wires
+	wires *wires
 	loose []string
 	root  fields
 	found []mismatch
 }
 
 // check returns where a document does not fit its schema.
-func (w wires) check(n *node, s Schema) []mismatch {
+func (w *wires) check(n *node, s Schema) []mismatch {
 	c := &checker{wires: w, loose: s.Loose, root: w.root(s.Wire)}
 	c.object(n, "", "", c.root)
 	return c.found
@@ -156,10 +166,18 @@ func (c *checker) object(n *node, path, pattern string, of fields) {
 		if slices.Contains(c.loose, Field(pattern, k.name)) {
 			continue
 		}
-		m := mismatch{node: n.items[i], code: report.UnknownField, parent: path, key: k.name, message: "unknown field " + shorten(quote(k.name))}
+		m := mismatch{node: n.items[i], code: report.UnknownField, parent: path, key: k.name, where: k, message: "unknown field " + shorten(quote(k.name))}
 		m.hint = c.suggest(k.name, Field(pattern, k.name), of)
 		c.found = append(c.found, m)
 	}
+}
+
+// closest suggests a word for a misspelt one, as long as there are suggestions.
+func (w *wires) closest(word string, candidates []string) string {
+	if w.suggestions--; w.suggestions < 0 {
+		return ""
+	}
+	return closest(word, candidates)
 }
 
 // suggest says which field may be meant by an unknown one: one with a similar
@@ -169,8 +187,11 @@ func (c *checker) suggest(name, pattern string, of fields) string {
 	for f := range of {
 		names = append(names, f)
 	}
-	if f := closest(name, names); f != "" {
+	if f := c.wires.closest(name, names); f != "" {
 		return fmt.Sprintf("did you mean %q?", f)
+	}
+	if c.wires.suggestions <= 0 {
+		return ""
 	}
 	if places := c.places(name, pattern); len(places) > 0 {
 		return fmt.Sprintf("%q belongs at %s", name, strings.Join(places, " or "))

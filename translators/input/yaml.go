@@ -30,6 +30,8 @@ type parsed struct {
 	root  *node
 	flaws flaws
 	fatal *problem
+	// values is the number of values in it.
+	values int
 }
 
 // flaws are problems of objects that could be read nevertheless.
@@ -94,7 +96,8 @@ type builder struct {
 	offset int
 	flaws  flaws
 	// open are the anchored nodes that an alias is being expanded in.
-	open map[*yaml.Node]bool
+	open   map[*yaml.Node]bool
+	values int
 	// aliased and aliasedBytes count what aliases expanded to.
 	aliased      int
 	aliasedBytes int64
@@ -111,7 +114,7 @@ func build(doc *yaml.Node, offset int, l Limits) parsed {
 	if errors.As(err, &p) {
 		return parsed{fatal: p}
 	}
-	return parsed{root: root, flaws: b.flaws}
+	return parsed{root: root, flaws: b.flaws, values: b.values}
 }
 
 func (b *builder) problem(n *yaml.Node, code report.Code, format string, args ...any) *problem {
@@ -141,8 +144,9 @@ func (b *builder) value(n *yaml.Node, depth int) (*node, error) {
 	return out, nil
 }
 
-// count counts a node that stands within an alias, against the limits.
+// count counts a node, and one that stands within an alias against the limits.
 func (b *builder) count(n *yaml.Node) error {
+	b.values++
 	if len(b.open) == 0 || n.Kind == yaml.AliasNode {
 		return nil
 	}

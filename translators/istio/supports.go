@@ -9,13 +9,13 @@ import (
 )
 
 // Supports returns the table of an Istio minor: what holds under a condition,
-// what was so before proxies compared header lines one by one, and what holds
-// otherwise.
+// how its proxies compare headers, and what holds otherwise.
 func (b backend) Supports(t translators.Target) f.Table {
-	rows := slices.Concat(conditional, joinedHeaders, general)
+	headers := joinedHeaders
 	if t.Version == "" || t.Version == b.Versions()[0] {
-		rows = slices.Concat(conditional, general)
+		headers = separateHeaders
 	}
+	rows := slices.Concat(conditional, headers, general)
 	table := make(f.Table, len(rows))
 	for i, r := range rows {
 		table[i] = f.Row(r)
@@ -76,10 +76,16 @@ var conditional = []row{
 // repeated header with commas before it compares: all before 1.31, the first
 // with Envoy 1.39.
 var joinedHeaders = []row{
-	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "split/match-header"},
 	{f.RouteHeader, nil, report.Approximated, joinedNote, "split/match-header"},
 	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
 	{f.AccessHeader, nil, report.Narrowed, joinedNote, "access/header-exact"},
+}
+
+// separateHeaders are the rows of minors whose Envoy compares each line alone.
+var separateHeaders = []row{
+	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
 }
 
 // general are the rows that hold where no row before does.
@@ -89,7 +95,6 @@ var general = []row{
 	{f.RouteInvalidBackend, nil, report.Exact, "", "split/missing-backend"},
 	{f.RoutePath, nil, report.Approximated, "Istio's default path normalisation does not merge slashes: /a//b is not routed as /a/b", "split/match-path"},
 	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
-	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
 
 	{f.AccessSource, nil, report.Exact, "", "access/source"},
 	{f.AccessPort, nil, report.Exact, "", "access/port"},
@@ -97,8 +102,6 @@ var general = []row{
 	{f.AccessPath, when{f.CondSuffix}, report.Exact, "", "access/path-suffix"},
 	{f.AccessPath, nil, report.Exact, "", "access/path-prefix"},
 	{f.AccessMethod, nil, report.Exact, "", "access/method"},
-	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
-	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
 	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
 	{f.AccessSelector, nil, report.Exact, "", "access/source"},
 
@@ -112,7 +115,7 @@ var general = []row{
 	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
-	{f.Probes, nil, report.Exact, "", "access/probes"},
+	{f.Probes, nil, report.Exact, "", "access/source"},
 }
 
 const (

@@ -227,7 +227,7 @@ func (t *splitting) backend(o input.Object, b SplitBackend) backend {
 	if odd != nil {
 		t.add(*odd)
 		if odd.Severity == report.Error {
-			out.Service = ir.Name{Namespace: o.Namespace, Name: b.Service}
+			out.Service = ir.Name{Namespace: o.Namespace, Name: strings.ReplaceAll(b.Service, "/", ".")}
 			out.Invalid = odd.Message
 			return out
 		}
