@@ -184,19 +184,31 @@ func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
 	return out
 }
 
-// once keeps one finding of those that say the same of the whole mesh.
+// once joins the findings that say the same of many units. What holds for the
+// whole mesh loses its place; else the first place stays and the others are related.
 func once(r report.Report) report.Report {
-	seen := map[string]bool{}
+	said := map[string]int{}
 	var out report.Report
 	for _, f := range r {
-		if f.Code == report.Implicit {
-			f.Source, f.Related = report.Ref{}, nil
-			if seen[f.Message] {
-				continue
-			}
-			seen[f.Message] = true
+		if f.Code != report.Implicit && f.Code != report.NoClusterAddress {
+			out = append(out, f)
+			continue
 		}
-		out = append(out, f)
+		i, ok := said[f.Message]
+		if !ok {
+			said[f.Message] = len(out)
+			if f.Code == report.Implicit {
+				f.Source, f.Related = report.Ref{}, nil
+			}
+			out = append(out, f)
+			continue
+		}
+		if f.Code == report.NoClusterAddress {
+			out[i] = out[i].With(f.Source)
+		}
+		if f.Class.Worse(out[i].Class) {
+			out[i].Class = f.Class
+		}
 	}
 	return out
 }

@@ -29,6 +29,7 @@ const serverAccount = "meshknot"
 type control struct {
 	dir     string
 	planes  []plane
+	schemas []input.Schema
 	engines []*engine.Engine
 	server  *xds.Server
 	address string
@@ -43,7 +44,7 @@ type control struct {
 
 // startControl serves what the files in dir say, for the planes, and follows
 // changes until it is stopped.
-func startControl(dir string, authority *ca.CA, planes []plane) (*control, error) {
+func startControl(dir string, authority *ca.CA, planes []plane, pipeline translators.Pipeline) (*control, error) {
 	own, err := authority.Write(filepath.Join(dir, "identities", serverAccount), identityOf("mesh", serverAccount))
 	if err != nil {
 		return nil, err
@@ -53,10 +54,10 @@ func startControl(dir string, authority *ca.CA, planes []plane) (*control, error
 		return nil, fmt.Errorf("listening for xDS: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c := &control{dir: dir, planes: planes, stop: stop, address: lis.Addr().String(), reloaded: make(chan error, 10)}
+	c := &control{dir: dir, planes: planes, schemas: pipeline.Schemas(), stop: stop, address: lis.Addr().String(), reloaded: make(chan error, 10)}
 	c.server = xds.New(xds.Options{Grace: time.Second, TLS: &xds.TLSFiles{Cert: own.Cert, Key: own.Key, CA: own.CA}})
 	for _, p := range planes {
-		c.engines = append(c.engines, engine.New(pipeline(), []translators.Target{p.target()}, nil))
+		c.engines = append(c.engines, engine.New(pipeline, []translators.Target{p.target()}, nil))
 	}
 	changes := watch.Changes(ctx, []string{c.policies()}, watch.Options{Debounce: 50 * time.Millisecond})
 	if err := c.reload(); err != nil {
@@ -91,7 +92,7 @@ func (c *control) reload() error {
 	state := xds.State{Artifacts: map[string][]translators.Artifact{}}
 	for i, p := range c.planes {
 		set, found := input.Read([]string{c.policies(), filepath.Join(c.dir, p.target().Backend+".json")},
-			input.Options{Schemas: pipeline().Schemas()})
+			input.Options{Schemas: c.schemas})
 		res := c.engines[i].Run(input.NewStore(set, input.Settings{}))
 		found = append(append(found, res.Findings...), res.Outputs[0].Findings...)
 		if err := refused(found); err != nil {

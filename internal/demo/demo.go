@@ -17,7 +17,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/meshknot/meshknot/internal/demo/ca"
+	"github.com/meshknot/meshknot/translators"
 )
 
 // Options are the settings of a demonstration. Zero fields mean the defaults.
@@ -29,6 +32,9 @@ type Options struct {
 	WithoutEnvoy bool
 	// Requests made in each round on each data plane (1,000).
 	Requests int
+
+	pipeline func() translators.Pipeline // tests break it
+	patience time.Duration               // how long to wait for what is expected
 }
 
 const (
@@ -48,6 +54,10 @@ const removedByEdit = "grant-cart.yaml"
 // has ended when it returns.
 func Run(ctx context.Context, w io.Writer, o Options) (ok bool, err error) {
 	o.Requests = cmp.Or(o.Requests, 1000)
+	o.patience = cmp.Or(o.patience, 6*time.Second)
+	if o.pipeline == nil {
+		o.pipeline = pipeline
+	}
 	dir, err := os.MkdirTemp("", "meshknot-demo-")
 	if err != nil {
 		return false, fmt.Errorf("making a directory: %w", err)
@@ -67,12 +77,13 @@ func Run(ctx context.Context, w io.Writer, o Options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	control, err := startControl(dir, authority, planes)
+	control, err := startControl(dir, authority, planes, o.pipeline())
 	if err != nil {
 		return false, err
 	}
 	defer control.close()
-	s := &show{w: w, control: control, requests: o.Requests}
+	s := &show{w: w, control: control, options: o, live: map[string]*grpc.ClientConn{}}
+	defer s.hangUp()
 	return s.run(ctx)
 }
 
@@ -84,11 +95,11 @@ func newPlanes(dir string, authority *ca.CA, o Options) ([]plane, error) {
 		return nil, err
 	}
 	var planes []plane
-	grpc, err := newProxyless(files)
+	applications, err := newProxyless(files)
 	if err != nil {
 		return nil, err
 	}
-	planes = append(planes, grpc)
+	planes = append(planes, applications)
 	if binary := findEnvoy(o.Envoy); binary != "" && !o.WithoutEnvoy {
 		envoys, err := newSidecars(binary, dir, files)
 		if err != nil {
@@ -148,17 +159,27 @@ func link(dir, version string) error {
 
 // show is a demonstration under way.
 type show struct {
-	w        io.Writer
-	control  *control
-	requests int
+	w       io.Writer
+	control *control
+	options Options
+	// live are connections that live as long as the show, by plane and caller.
+	live map[string]*grpc.ClientConn
 }
+
+func (s *show) hangUp() {
+	for _, conn := range s.live {
+		_ = conn.Close() // it is the end
+	}
+}
+
+func liveKey(p plane, caller string) string { return p.title() + " " + caller }
 
 func (s *show) run(ctx context.Context) (bool, error) {
 	s.say("A shop on loopback, governed by SMI policies. Two splits send calls of\n" +
 		"reviews to reviews-v1 and reviews-v2, 80 to 20, and those with x-beta to\n" +
-		"reviews-v2 alone; web may read, cart may only get, for checkout.\n")
+		"reviews-v2 alone; web may read, cart may only get, for checkout.\n\n")
 	if len(s.control.planes) == 1 {
-		s.say("No Envoy here (MESHKNOT_ENVOY): proxyless gRPC shows it alone.\n")
+		s.say("No Envoy here (MESHKNOT_ENVOY): proxyless gRPC shows it alone.\n\n")
 	}
 	if err := s.start(ctx); err != nil {
 		return false, err
@@ -167,14 +188,15 @@ func (s *show) run(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := s.edit(ctx); err != nil {
+	smooth, err := s.edit(ctx)
+	if err != nil {
 		return false, err
 	}
 	second, err := s.round(ctx, "After the edit")
 	if err != nil {
 		return false, err
 	}
-	ok := first && second
+	ok := first && smooth && second
 	s.say("%s", map[bool]string{
 		true:  "Everything agrees.\n",
 		false: "NOT everything agrees: the mesh does not do what the policy means.\n"}[ok])
@@ -187,25 +209,38 @@ func (s *show) say(format string, args ...any) { fmt.Fprintf(s.w, format, args..
 func (s *show) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	nodes := 0
 	for _, p := range s.control.planes {
-		n, err := p.start(s.control.address)
-		if err != nil {
+		if err := p.start(s.control.address); err != nil {
 			return fmt.Errorf("starting %s: %w", p.title(), err)
 		}
-		nodes += n
+		for _, name := range callers {
+			conn, err := p.dial(call{from: name})
+			if err != nil {
+				return fmt.Errorf("starting %s: %w", p.title(), err)
+			}
+			s.live[liveKey(p, name)] = conn
+			conn.Connect()
+		}
 	}
-	if err := s.control.settle(ctx, nodes); err != nil {
+	if err := s.control.settle(ctx, s.proxies()); err != nil {
+		for _, p := range s.control.planes {
+			if text := p.trouble(); text != "" {
+				err = fmt.Errorf("%w\n%s: %s", err, p.title(), text)
+			}
+		}
 		return err
 	}
 	s.converge(ctx)
 	return nil
 }
 
+// proxies is how many connect: every account has one on every plane.
+func (s *show) proxies() int { return len(s.control.planes) * (len(callers) + len(servers)) }
+
 // converge waits until each data plane does what is expected now and then.
 // Where it does not come to that, the table will tell.
 func (s *show) converge(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, changeTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, s.options.patience)
 	defer cancel()
 	for _, p := range s.control.planes {
 		for _, c := range calls() {
@@ -214,8 +249,9 @@ func (s *show) converge(ctx context.Context) {
 	}
 }
 
-// edit changes the policies while calls go on.
-func (s *show) edit(ctx context.Context) error {
+// edit changes the policies while calls go on. It reports whether none of them
+// failed.
+func (s *show) edit(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	var talk []*chatter
@@ -223,35 +259,46 @@ func (s *show) edit(ctx context.Context) error {
 		talk = append(talk, startChatter(p, calls()[0]))
 	}
 	began := time.Now()
-	err := link(s.control.dir, "after")
-	if err == nil {
-		select {
-		case err = <-s.control.reloaded:
-		case <-ctx.Done():
-			err = fmt.Errorf("the edit was not noticed: %w", ctx.Err())
-		}
-	}
-	nodes := len(s.control.server.Status().Nodes)
-	if err == nil {
-		err = s.control.settle(ctx, nodes)
-	}
-	accepted := time.Since(began)
+	err := s.change(ctx)
+	took := time.Since(began)
 	if err == nil {
 		s.converge(ctx)
 	}
 	total, failed := 0, 0
+	var last error
 	for _, t := range talk {
 		t.stop()
 		total, failed = total+t.calls, failed+t.failed
-		if t.last != nil && err == nil {
-			err = fmt.Errorf("a call failed during the edit: %w", t.last)
+		if t.last != nil {
+			last = t.last
 		}
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.say("The policies are edited: 20 to 80, and no grant for cart. %d ms later all\n"+
-		"%d proxies have accepted that. Of %d calls by web meanwhile %d failed.\n\n",
-		accepted.Milliseconds(), nodes, total, failed)
-	return nil
+		"%d proxies have accepted that. Of %d calls by web meanwhile %d failed.\n",
+		took.Milliseconds(), s.proxies(), total, failed)
+	if last != nil {
+		s.say("The last failure: %v\n", last)
+	}
+	s.say("\n")
+	return failed == 0, nil
+}
+
+// change puts the other version of the policies in force and waits until every
+// proxy has accepted it.
+func (s *show) change(ctx context.Context) error {
+	if err := link(s.control.dir, "after"); err != nil {
+		return err
+	}
+	select {
+	case err := <-s.control.reloaded:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("the edit was not noticed: %w", ctx.Err())
+	}
+	return s.control.settle(ctx, s.proxies())
 }

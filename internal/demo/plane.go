@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,11 +25,12 @@ type plane interface {
 	target() translators.Target
 	// reached is where each server is reached by other workloads.
 	reached() map[string]address
-	// start starts what needs the control plane at an address, and returns how
-	// many proxies will connect to it.
-	start(xds string) (int, error)
+	// start starts what needs the control plane at an address.
+	start(xds string) error
 	// dial opens a new connection for a call.
 	dial(c call) (*grpc.ClientConn, error)
+	// trouble is what its processes complain of, if anything.
+	trouble() string
 	// stop ends all that was started. It may be called at any time.
 	stop()
 }
@@ -36,7 +38,7 @@ type plane interface {
 // identities gives every account of the shop its certificate.
 func identities(dir string, authority *ca.CA) (map[string]ca.Files, error) {
 	out := map[string]ca.Files{}
-	for _, account := range append(append([]string{}, callers...), servers...) {
+	for _, account := range slices.Concat(callers, servers) {
 		f, err := authority.Write(filepath.Join(dir, "identities", account), identityOf(namespace, account))
 		if err != nil {
 			return nil, err
@@ -79,30 +81,33 @@ func dialPlain(a address) (*grpc.ClientConn, error) {
 }
 
 // perConnection is how many calls are made before a new connection is opened.
-const perConnection = 10
+const perConnection = 20
 
-// make makes n calls and counts what became of them.
-func makeCalls(ctx context.Context, p plane, c call, n int) (map[string]int, error) {
+// makeCalls makes n calls and counts what became of them. They are made on new
+// connections, for access is decided when one is opened; with live, every other
+// batch is made on that one, which has lived through the edit.
+func makeCalls(ctx context.Context, p plane, c call, n int, live *grpc.ClientConn) (map[string]int, error) {
 	counts := map[string]int{}
-	var last error
-	for done := 0; done < n; {
-		conn, err := p.dial(c)
-		if err != nil {
-			return nil, fmt.Errorf("dialling: %w", err)
+	for batch := 0; n > 0; batch++ {
+		size := min(n, perConnection)
+		n -= size
+		conn, hangUp := live, func() error { return nil }
+		if live == nil || batch%2 == 0 {
+			var err error
+			if conn, err = p.dial(c); err != nil {
+				return nil, fmt.Errorf("dialling: %w", err)
+			}
+			hangUp = conn.Close
 		}
-		for i := 0; i < perConnection && done < n; i++ {
+		var last error
+		for range size {
 			outcome, err := one(ctx, conn, c)
-			if err != nil {
+			if counts[outcome]++; err != nil {
 				last = err
 			}
-			counts[outcome]++
-			done++
 		}
-		if err := conn.Close(); err != nil {
-			return nil, fmt.Errorf("hanging up: %w", err)
-		}
-		if ctx.Err() != nil {
-			return nil, errors.Join(ctx.Err(), last)
+		if err := errors.Join(hangUp(), ctx.Err()); err != nil {
+			return nil, errors.Join(err, last)
 		}
 	}
 	return counts, nil
@@ -121,7 +126,7 @@ func until(ctx context.Context, p plane, c call, want []share) {
 	const enough = 5
 	seen, running := map[string]bool{}, 0
 	for ctx.Err() == nil && (running < enough || len(seen) < len(want)) {
-		counts, err := makeCalls(ctx, p, c, 1)
+		counts, err := makeCalls(ctx, p, c, 1, nil)
 		if err != nil {
 			return
 		}

@@ -24,7 +24,6 @@ type proxyless struct {
 	files     map[string]ca.Files
 	listeners map[string]net.Listener
 	resolvers map[string]resolver.Builder
-	held      []*grpc.ClientConn // one per caller, so that its xDS stream stays
 	servers   []*xds.GRPCServer
 	serving   sync.WaitGroup
 	creds     credentials.TransportCredentials
@@ -61,29 +60,25 @@ func (p *proxyless) reached() map[string]address {
 	return out
 }
 
-func (p *proxyless) start(addr string) (int, error) {
+func (p *proxyless) start(addr string) error {
 	for _, name := range servers {
 		if err := p.serve(name, addr); err != nil {
-			return 0, fmt.Errorf("starting %s: %w", name, err)
+			return fmt.Errorf("starting %s: %w", name, err)
 		}
 	}
 	for _, name := range callers {
 		config, err := bootstrap.GRPC(bootstrapFor(name, addr, p.files[name]))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if p.resolvers[name], err = xds.NewXDSResolverWithConfigForTesting(config); err != nil {
-			return 0, fmt.Errorf("starting %s: %w", name, err)
+			return fmt.Errorf("starting %s: %w", name, err)
 		}
-		conn, err := p.dial(call{from: name})
-		if err != nil {
-			return 0, fmt.Errorf("starting %s: %w", name, err)
-		}
-		conn.Connect()
-		p.held = append(p.held, conn)
 	}
-	return len(servers) + len(callers), nil
+	return nil
 }
+
+func (p *proxyless) trouble() string { return "" }
 
 // serve serves as an account, once the control plane has said how.
 func (p *proxyless) serve(name, addr string) error {
@@ -126,9 +121,6 @@ func (p *proxyless) dial(c call) (*grpc.ClientConn, error) {
 }
 
 func (p *proxyless) stop() {
-	for _, conn := range p.held {
-		_ = conn.Close() // it is the end
-	}
 	for _, s := range p.servers {
 		s.Stop()
 	}

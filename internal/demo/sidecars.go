@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,24 +80,24 @@ func (p *sidecars) target() translators.Target {
 
 func (p *sidecars) reached() map[string]address { return p.inbound }
 
-func (p *sidecars) start(addr string) (int, error) {
+func (p *sidecars) start(addr string) error {
 	for _, name := range servers {
 		s := grpc.NewServer(grpc.UnknownServiceHandler(echo(name)))
 		p.servers = append(p.servers, s)
 		p.serving.Go(func() { _ = s.Serve(p.apps[name]) }) // it ends when it is stopped
 	}
-	for _, name := range append(append([]string{}, servers...), callers...) {
+	for _, name := range slices.Concat(servers, callers) {
 		config, err := bootstrap.Envoy(bootstrapFor(name, addr, p.files[name]))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		e, err := startEnvoy(p.binary, filepath.Join(p.dir, name+".json"), config)
 		if err != nil {
-			return 0, fmt.Errorf("starting the Envoy of %s: %w", name, err)
+			return fmt.Errorf("starting the Envoy of %s: %w", name, err)
 		}
 		p.envoys = append(p.envoys, e)
 	}
-	return len(p.envoys), nil
+	return nil
 }
 
 func (p *sidecars) dial(c call) (*grpc.ClientConn, error) {
@@ -105,6 +105,17 @@ func (p *sidecars) dial(c call) (*grpc.ClientConn, error) {
 		return dialPlain(p.inbound[servers[0]])
 	}
 	return dialPlain(p.outbound[c.from])
+}
+
+// trouble is what the Envoys complain of.
+func (p *sidecars) trouble() string {
+	var out []string
+	for _, e := range p.envoys {
+		if text, err := os.ReadFile(e.log); err == nil && len(text) > 0 {
+			out = append(out, strings.TrimSpace(string(text)))
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func (p *sidecars) stop() {
@@ -125,6 +136,7 @@ func (p *sidecars) stop() {
 type envoy struct {
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
+	log    string // a file
 }
 
 // startEnvoy starts an Envoy. What it lets go of it gives a second only, for
@@ -133,17 +145,22 @@ func startEnvoy(binary, path string, config []byte) (*envoy, error) {
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		return nil, fmt.Errorf("writing a bootstrap: %w", err)
 	}
+	log, err := os.Create(path + ".log")
+	if err != nil {
+		return nil, fmt.Errorf("opening a log: %w", err)
+	}
+	defer log.Close() //nolint:errcheck // Envoy has it open itself
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
 		"--drain-time-s", "1", "--log-level", "error")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * time.Second
-	cmd.Stderr = &bytes.Buffer{}
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		cancel()
 		return nil, err
 	}
-	return &envoy{cmd, cancel}, nil
+	return &envoy{cmd, cancel, log.Name()}, nil
 }
 
 // findEnvoy returns the Envoy to use; none when there is none.

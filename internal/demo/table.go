@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // chance is how likely it is that a mesh that does all it should is said not to.
@@ -42,9 +44,9 @@ func (s *show) round(ctx context.Context, title string) (bool, error) {
 		began := time.Now()
 		var rows []row
 		for _, c := range calls() {
-			r := row{call: c, n: max(1, s.requests*c.parts/100), expected: expected(s.control.means(), c)}
+			r := row{call: c, n: max(1, s.options.Requests*c.parts/100), expected: expected(s.control.means(), c)}
 			var err error
-			if r.observed, err = makeCalls(ctx, p, c, r.n); err != nil {
+			if r.observed, err = makeCalls(ctx, p, c, r.n, s.liveFor(p, r)); err != nil {
 				return false, fmt.Errorf("calling as %s over %s: %w", c, p.title(), err)
 			}
 			rows = append(rows, r)
@@ -57,6 +59,17 @@ func (s *show) round(ctx context.Context, title string) (bool, error) {
 		ok = ok && good
 	}
 	return ok, nil
+}
+
+// liveFor returns the connection that some of a row's calls are made on: none
+// where calls are denied, for that reaches new connections alone.
+func (s *show) liveFor(p plane, r row) *grpc.ClientConn {
+	for _, e := range r.expected {
+		if e.outcome == outcomeDenied {
+			return nil
+		}
+	}
+	return s.live[liveKey(p, r.call.from)]
 }
 
 func total(rows []row) int {

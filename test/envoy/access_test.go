@@ -21,7 +21,12 @@ import (
 // returns the status and the body; 0 where there was no answer at all.
 func ask(t *testing.T, port int32, id *tls.Config, request string) (int, string) {
 	t.Helper()
-	c, err := dial(port, id)
+	return askAt(t, local(port), id, request)
+}
+
+func askAt(t *testing.T, address string, id *tls.Config, request string) (int, string) {
+	t.Helper()
+	c, err := dial(address, id)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -44,8 +49,8 @@ func ask(t *testing.T, port int32, id *tls.Config, request string) (int, string)
 	return reply.StatusCode, string(body)
 }
 
-func dial(port int32, id *tls.Config) (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", local(port), 5*time.Second)
+func dial(address string, id *tls.Config) (net.Conn, error) {
+	c, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -250,13 +255,23 @@ func TestTCP(t *testing.T) {
 	g := newGuarded(t)
 	process := greeter(t, "db")
 	granted, ungranted := g.place(5432, process), g.place(5433, process)
+	probed := g.place(5434, app(t, "metrics"))
 	g.serve("1", ir.Workload{
-		Ports: []ir.WorkloadPort{{Number: 5432, Protocol: ir.TCP}, {Number: 5433, Protocol: ir.TCP}},
+		Ports:  []ir.WorkloadPort{{Number: 5432, Protocol: ir.TCP}, {Number: 5433, Protocol: ir.TCP}, {Number: 5434, Protocol: ir.TCP}},
+		Probes: []ir.Probe{{Port: 5432, Protocol: ir.TCP}, {Port: 5434, Protocol: ir.HTTP, Path: "/healthz"}},
 		Grants: []ir.Grant{
 			grant("db", []int32{5432}, web, ir.MatchAll(report.Ref{})),
 			grant("http-on-tcp", []int32{5432, 5433}, thief, match(prefix("/"))),
 		}})
 	g.proxy(reviews, "1")
+	for _, c := range []struct {
+		request string
+		want    int
+	}{{"GET /healthz", 200}, {"GET /", 403}} {
+		if status, body := ask(t, probed, nil, c.request); status != c.want {
+			t.Errorf("%s by a kubelet on a TCP port: status %d %s, want %d", c.request, status, body, c.want)
+		}
+	}
 	tcp := func(id ir.Identity) *tls.Config { return g.ca.client(id.URI("cluster.local"), "meshknot-tcp") }
 	for _, c := range []struct {
 		name string
@@ -272,7 +287,8 @@ func TestTCP(t *testing.T) {
 		{"foreign authority", newAuthority(t).client(web.URI("cluster.local"), "meshknot-tcp"), granted, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn, err := dial(c.port, c.id)
+			t.Parallel() // those without identity wait until Envoy gives up looking for TLS
+			conn, err := dial(local(c.port), c.id)
 			if err != nil {
 				if c.want != "" {
 					t.Fatal(err)
@@ -337,7 +353,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("status %d, %q; want 200 and the path untouched", status, body)
 		}
 	}
-	conn, err := dial(db, g.ca.client(thief.URI("cluster.local"), "meshknot-tcp"))
+	conn, err := dial(local(db), g.ca.client(thief.URI("cluster.local"), "meshknot-tcp"))
 	must(t, err)
 	defer conn.Close()
 	var who string

@@ -114,4 +114,3 @@ func valid(t *testing.T, run Run) {
 		}
 	}
 }
-

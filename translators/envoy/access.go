@@ -76,8 +76,8 @@ func (s *server) virtual() {
 func (s *server) bound() {
 	ports := s.ports()
 	for _, n := range s.inboundPorts(ir.Name{Namespace: s.Namespace, Name: s.Account}) {
-		if !slices.ContainsFunc(ports, func(p ir.WorkloadPort) bool { return p.Number == n }) {
-			ports = append(ports, ir.WorkloadPort{Number: n, Protocol: s.unknownProtocol()})
+		if !xds.HasPort(ports, n) {
+			ports = append(ports, ir.WorkloadPort{Number: n, Protocol: s.unknownProtocol(n)})
 		}
 	}
 	slices.SortFunc(ports, func(a, b ir.WorkloadPort) int { return cmp.Compare(a.Number, b.Number) })
@@ -103,12 +103,12 @@ func inbound(name, host string, port uint32) *listenerv3.Listener {
 		ContinueOnListenerFiltersTimeout: true}
 }
 
-// ports lists the ports that need filter chains of their own: those that a
-// Service leads to, and those that only a probe asks. UDP never gets here.
+// ports lists the ports that need filter chains of their own: those that calls
+// go to, and those that only a probe asks.
 func (s *server) ports() []ir.WorkloadPort {
-	out := slices.DeleteFunc(slices.Clone(s.Ports), func(p ir.WorkloadPort) bool { return p.Protocol == ir.UDP })
+	out := xds.Ports(s.Workload, s.unknownProtocol)
 	for _, probe := range s.Probes {
-		if !slices.ContainsFunc(out, func(p ir.WorkloadPort) bool { return p.Number == probe.Port }) {
+		if !xds.HasPort(out, probe.Port) {
 			out = append(out, ir.WorkloadPort{Number: probe.Port, Protocol: probe.Protocol})
 		}
 	}
@@ -116,12 +116,16 @@ func (s *server) ports() []ir.WorkloadPort {
 	return out
 }
 
-// unknownProtocol is how a port is handled that nothing is known of: as HTTP
-// where a grant speaks of every HTTP port.
-func (s *server) unknownProtocol() ir.Protocol {
+// unknownProtocol is how a port is handled of which nobody has said what is
+// spoken there: as HTTP where a grant for it looks at requests, or speaks of
+// every HTTP port; else as connections, which carry anything.
+func (s *server) unknownProtocol(number int32) ir.Protocol {
 	for _, g := range s.Grants {
-		if slices.ContainsFunc(g.Ports, func(p ir.GrantPort) bool { return p.Number == ir.AnyPort }) {
-			return ir.HTTP
+		looks := slices.ContainsFunc(g.Matches, func(m ir.Match) bool { return !m.IsAll() })
+		for _, p := range g.Ports {
+			if p.Number == ir.AnyPort || looks && p.Number == number {
+				return ir.HTTP
+			}
 		}
 	}
 	return ir.TCP
@@ -131,9 +135,16 @@ func (s *server) unknownProtocol() ir.Protocol {
 func (s *server) local(p ir.WorkloadPort, process place) string {
 	name := fmt.Sprintf("local|%s|%d", s.name, p.Number)
 	c := static(name, process)
-	speak(c, p.Protocol)
+	if speak(c, p.Protocol); s.probed(p) {
+		speak(c, ir.HTTP) // as the kubelet does
+	}
 	s.out = append(s.out, artifact(c, s.audience, s.Ref))
 	return name
+}
+
+// probed reports whether a kubelet makes requests on a port.
+func (s *server) probed(p ir.WorkloadPort) bool {
+	return slices.ContainsFunc(s.Probes, func(q ir.Probe) bool { return q.Port == p.Number && q.Protocol.IsHTTP() })
 }
 
 // chains makes the two ways into a port: with the certificate of a caller, and
@@ -157,6 +168,9 @@ func (s *server) chains(p ir.WorkloadPort, cluster string) []*listenerv3.FilterC
 	default:
 		mutual.Filters, plain.Filters = s.connections(p, cluster)
 		mutual.TransportSocket = s.serverTLS(p.Protocol, s.callers(s.Workload, p))
+		if s.probed(p) {
+			plain.Filters = s.requests(ir.WorkloadPort{Number: p.Number, Protocol: ir.HTTP}, cluster)
+		}
 	}
 	return []*listenerv3.FilterChain{mutual, plain}
 }
@@ -205,7 +219,7 @@ func (s *server) rest() (chains []*listenerv3.FilterChain, last *listenerv3.Filt
 	if !s.Enforced {
 		return nil, &listenerv3.FilterChain{Name: passthrough, Filters: []*listenerv3.Filter{tcpProxy(passthrough, to(passthrough))}}
 	}
-	unknown := ir.WorkloadPort{Number: ir.AnyPort, Protocol: s.unknownProtocol()}
+	unknown := ir.WorkloadPort{Number: ir.AnyPort, Protocol: s.unknownProtocol(ir.AnyPort)}
 	if !unknown.Protocol.IsHTTP() {
 		return nil, closed()
 	}
@@ -228,17 +242,4 @@ func unredirected(port uint32) *listenerv3.FilterChain {
 	c.Name = "unredirected"
 	c.FilterChainMatch = &listenerv3.FilterChainMatch{DestinationPort: wrapperspb.UInt32(port)}
 	return c
-}
-
-// namespace closes the proxies of accounts that nobody has named, where their
-// namespace denies by default. Their listener is for the whole namespace; one
-// that is for an account takes its place.
-func namespace(n ir.Namespace, o options) []translators.Artifact {
-	if !n.Enforced || !o.redirected(inboundOption) {
-		return nil
-	}
-	l := inbound("inbound|."+n.Name, "0.0.0.0", InboundPort)
-	l.ListenerFilters = []*listenerv3.ListenerFilter{restoreDestination()}
-	l.DefaultFilterChain = closed()
-	return []translators.Artifact{artifact(l, ir.Audience{Namespace: n.Name})}
 }

@@ -51,8 +51,6 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 	switch {
 	case u.Mesh != nil:
 		return mesh(o), nil
-	case u.Namespace != nil:
-		return namespace(*u.Namespace, o), nil
 	case u.Service != nil:
 		return service(*u.Service, o)
 	case u.Workload != nil:
@@ -60,6 +58,9 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 	case u.Endpoints != nil:
 		return endpoints(*u.Endpoints), nil
 	}
+	// A Namespace that denies by default needs nothing said: a proxy of an account
+	// that has no Workload has no inbound listener, and redirected calls to it are
+	// refused.
 	return nil, nil
 }
 

@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"fmt"
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -40,10 +39,8 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 		}
 	}
 	if uncaught != report.Exact {
-		message := fmt.Sprintf("no cluster address of %s is known, so Envoy cannot catch calls to it", ir.Name{Namespace: s.Namespace, Name: s.Name})
-		f := report.New(report.NoClusterAddress, s.Ref, message).WithClass(uncaught)
-		f.Backend = "envoy"
-		found = append(found, f)
+		const message = "Envoy catches calls by the address called, and no cluster address is known of this Service and those related"
+		found = append(found, report.New(report.NoClusterAddress, s.Ref, message).WithClass(uncaught))
 	}
 	return out, found
 }

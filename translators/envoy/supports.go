@@ -78,15 +78,14 @@ var supports = feature.Table{
 
 	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.ProtocolSelection, When: when(feature.CondHeadless), Class: report.Narrowed,
-		Note: "calls go straight to the pods, without a certificate, so a workload that denies by default denies them", Case: "mesh/protocol"},
+		Note: "calls go straight to the pods, without a certificate, so a workload that denies by default denies them", Case: "mesh/headless"},
 	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "mesh/protocol"},
 
 	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with status 503", Case: "mesh/unready-backend"},
 	{Feature: feature.EstablishedConnections, Class: report.Approximated,
 		Note: "a connection keeps its rules until Envoy has drained it, at the latest after --drain-time-s", Case: "access/default-deny"},
-	{Feature: feature.Probes, When: when(feature.CondPresent), Class: report.Approximated,
+	{Feature: feature.Probes, Class: report.Approximated,
 		Note: "HTTP and gRPC probes reach the process; a TCP probe is answered by the proxy, whatever the process does", Case: "access/probes"},
-	{Feature: feature.Probes, Class: report.Exact, Case: "access/probes"},
 }
 
 // What several rows say.

@@ -212,7 +212,7 @@ func Specs() []Spec {
 		{ProtocolSelection, ir.KindService, false, "ports are handled as their protocol", client},
 		{UnreadyBackend, ir.KindService, false, "the share of an unready backend fails", client},
 		{EstablishedConnections, ir.KindWorkload, false, "a change reaches standing connections", server},
-		{Probes, ir.KindWorkload, false, "declared probes keep working", append(slices.Clone(server), CondPresent)},
+		{Probes, ir.KindWorkload, false, "declared probes keep working", server},
 	}
 }
 

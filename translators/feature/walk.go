@@ -123,11 +123,9 @@ func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
 	for _, f := range []Feature{IdentityMapping, PathNormalisation, EncodedSlash, EstablishedConnections} {
 		keep(Use{f, server, w.Ref})
 	}
-	probes := server
 	if len(w.Probes) > 0 {
-		probes = append(slices.Clone(server), CondPresent)
+		keep(Use{Probes, server, w.Ref})
 	}
-	keep(Use{Probes, probes, w.Ref})
 	reaches := len(w.Grants) == 0 || keep(Use{AccessSelector, server, w.Ref})
 	var grants []ir.Grant
 	for _, g := range w.Grants {

@@ -34,7 +34,7 @@ func workload(w ir.Workload, trustDomain string, options map[string]string) ([]t
 	}
 	var out []translators.Artifact
 	var found report.Report
-	for _, p := range w.Ports {
+	for _, p := range xds.Ports(w, func(int32) ir.Protocol { return ir.GRPC }) {
 		if !p.Protocol.IsHTTP() {
 			continue
 		}

@@ -10,12 +10,12 @@ var supports = feature.Table{
 	{Feature: feature.RouteSplit, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteSplit, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteSplit, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/weights"},
-	{Feature: feature.RouteSplit, Class: report.Exact, Case: "specs/grpc"},
+	{Feature: feature.RouteSplit, Class: report.Exact, Case: "split/grpc"},
 
 	{Feature: feature.RouteBackend, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteBackend, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/weights"},
-	{Feature: feature.RouteBackend, Class: report.Exact, Case: "specs/grpc"},
+	{Feature: feature.RouteBackend, Class: report.Exact, Case: "split/grpc"},
 
 	{Feature: feature.RouteInvalidBackend, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteInvalidBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
@@ -24,7 +24,7 @@ var supports = feature.Table{
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RoutePath, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/match-path"},
-	{Feature: feature.RoutePath, Class: report.Exact, Case: "specs/grpc"},
+	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/grpc"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
@@ -63,10 +63,10 @@ var supports = feature.Table{
 	{Feature: feature.AccessWhole, Class: report.Exact, Case: "access/source"},
 	{Feature: feature.AccessSelector, Class: report.Exact, Note: "a server is told what concerns its own account", Case: "access/source"},
 
+	{Feature: feature.DefaultDeny, When: when(feature.CondUDP), Class: report.Approximated, Note: onlyGRPC, Case: "specs/udp-route"},
 	{Feature: feature.DefaultDeny, When: when(feature.CondTCP), Class: report.Approximated, Note: onlyGRPC, Case: "access/tcp"},
-	{Feature: feature.DefaultDeny, When: when(feature.CondUDP), Class: report.Approximated, Note: onlyGRPC, Case: "access/tcp"},
 	{Feature: feature.DefaultDeny, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: onlyGRPC, Case: "access/default-deny"},
-	{Feature: feature.DefaultDeny, Class: report.Exact, Case: "access/default-deny"},
+	{Feature: feature.DefaultDeny, Class: report.Exact, Case: "specs/grpc"},
 
 	{Feature: feature.Unmatched, Class: report.Exact, Case: "split/match-path"},
 	{Feature: feature.Retries, Class: report.Approximated, Note: "a call that no server has seen is sent once more, as gRPC always does", Case: "mesh/retries"},
@@ -84,9 +84,8 @@ var supports = feature.Table{
 	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with UNAVAILABLE", Case: "mesh/unready-backend"},
 	{Feature: feature.EstablishedConnections, Class: report.Approximated,
 		Note: "a server asks its connections to go when its rules change; calls that run are finished", Case: "access/default-deny"},
-	{Feature: feature.Probes, When: when(feature.CondPresent), Class: report.Narrowed,
+	{Feature: feature.Probes, Class: report.Narrowed,
 		Note: "a kubelet has no certificate and is turned away; serve health checks on a port without xDS", Case: "access/probes"},
-	{Feature: feature.Probes, Class: report.Exact, Case: "access/probes"},
 }
 
 // What several rows say.

@@ -208,8 +208,7 @@ func local(k types.Kustomization) error {
 		return fmt.Errorf("Helm charts are not rendered here; render them first")
 	}
 	for _, p := range paths(k) {
-		_, file, _ := strings.Cut(p, "=") // a generator may name its files
-		if !strings.Contains(p, "\n") && (remote.MatchString(p) || remote.MatchString(file)) {
+		if !strings.Contains(p, "\n") && remote.MatchString(p) {
 			return fmt.Errorf("%s is remote: nothing is fetched", shorten(quote(p)))
 		}
 	}

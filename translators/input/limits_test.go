@@ -23,9 +23,9 @@ func TestLimits(t *testing.T) {
 		{"all together", "a: bc\n", Limits{TotalBytes: 5}, "TotalBytes = 5", "MK1009 0:0"},
 		{"objects", strings.Repeat("---\n"+start("a"), 3), Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"items", "apiVersion: v1\nkind: List\nitems: [{}, {}, {}]\n", Limits{Objects: 3}, "Objects = 3", "MK1009 0:0"},
-		{"values at the limit", "a: [b, c]\n---\nd: e\n", Limits{Values: 7}, "", ""},
-		{"values above it", "a: [b, c]\n---\nd: e\n", Limits{Values: 6}, "Values = 6", "MK1009 2:1"},
-		{"values of JSON", "{\"a\": [1, 2]}\n---\n- 1\n", Limits{Values: 6}, "Values = 6", "MK1009 2:1"},
+		{"values at the limit", "a: [b, c]\n---\nd: e\n", Limits{Values: 10}, "", ""},
+		{"values above it", "a: [b, c]\n---\nd: e\n", Limits{Values: 9}, "Values = 9", "MK1009 2:1"},
+		{"values of JSON", "{\"a\": [1, 2]}\n---\n- 1\n", Limits{Values: 9}, "Values = 9", "MK1009 2:1"},
 		{"null documents", "--- ~\n--- ~\n--- ~\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"broken documents", "--- [\n--- [\n--- [\n--- [\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"depth at the limit", "a: [[b]]\n", Limits{Depth: 4}, "", ""},
@@ -57,6 +57,14 @@ func TestLimitOfFiles(t *testing.T) {
 	set, found := Read([]string{dir}, Options{Schemas: schemas(), Limits: Limits{Files: 2}})
 	if len(set.Objects) != 2 || len(found) != 1 || !strings.Contains(found[0].Message, "Files = 2") {
 		t.Errorf("%d objects and %v", len(set.Objects), found)
+	}
+}
+
+func TestLimitOfBytes(t *testing.T) {
+	set, found := ReadFiles([]File{{"a", []byte(start("a"))}, {"b", []byte(start("b"))}, {"c", []byte(start("c"))}},
+		Options{Schemas: schemas(), Limits: Limits{TotalBytes: int64(2*len(start("a"))) + 1}})
+	if names(set.Objects) != "shop/a shop/b" || len(found) != 1 || !strings.Contains(found[0].Message, "TotalBytes") || found[0].At.File != "c" {
+		t.Errorf("%v and %v", set.Objects, found)
 	}
 }
 

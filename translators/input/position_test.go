@@ -133,7 +133,7 @@ func TestMergeKeysAndAliases(t *testing.T) {
 		t.Fatalf("findings %q, want %q", got, want)
 	}
 	w := set.Rejected[0].Value.(*splitWire)
-	if w.Spec.Service != "own" || w.Spec.Share != 1 || len(w.Spec.Loose) != 3 || w.Spec.Loose[2].Headers["a"] != "b" {
+	if w.Spec.Service != "own" || w.Spec.Share != 1 || len(w.Spec.Loose) != 3 || w.Spec.Loose[2].Headers.A != "b" {
 		t.Errorf("got %+v", w.Spec)
 	}
 }

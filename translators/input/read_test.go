@@ -16,7 +16,12 @@ import (
 type splitWire struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
+	splitStatus       `json:",inline"`
 	Spec              splitSpec `json:"spec"`
+}
+
+type splitStatus struct {
+	Status any `json:"status,omitempty"`
 }
 
 type splitSpec struct {
@@ -29,7 +34,9 @@ type splitSpec struct {
 	Key      []byte            `json:"key,omitempty"`
 	Any      any               `json:"any,omitempty"`
 	Loose    []struct {
-		Headers map[string]string `json:"headers"`
+		Headers struct {
+			A string `json:"a"`
+		} `json:"headers"`
 	} `json:"loose,omitempty"`
 }
 
@@ -93,6 +100,7 @@ func TestFindings(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", "", "", "UTF-8", "", []string{"MK1001 1:1"}},
 		{"an unknown field", start("a") + "spec:\n  servce: a\n", "", "shop/a", `unknown field "servce"`, `did you mean "service"?`, []string{"MK1002 5:3 spec.servce"}},
 		{"an unknown field in another case", start("a") + "Spec: {}\n", "", "shop/a", `"Spec"`, `did you mean "spec"?`, []string{"MK1002 4:1 Spec"}},
+		{"an unknown field in capitals", start("a") + "spec: {SERVICE: a}\n", "", "shop/a", `"SERVICE"`, `did you mean "service"?`, []string{"MK1002 4:8 spec.SERVICE"}},
 		{"a field at another place", start("a") + "backends: []\n", "", "shop/a", `"backends"`, `"backends" belongs at spec.backends`, []string{"MK1002 4:1 backends"}},
 		{"an unknown field in a list", start("a") + "spec:\n  backends:\n  - service: a\n    wieght: 1\n", "", "shop/a", `"wieght"`, `"weight"`, []string{"MK1002 7:5 spec.backends[0].wieght"}},
 		{"an unknown field in metadata", "apiVersion: split.example.io/v2\nkind: Split\nmetadata:\n  name: a\n  label: {}\n", "", "default/a", `"label"`, `"labels"`, []string{"MK1002 5:3 metadata.label"}},
@@ -109,7 +117,7 @@ func TestFindings(t *testing.T) {
 		{"a label that is no string", "apiVersion: split.example.io/v2\nkind: Split\nmetadata: {name: a, labels: {on: 1}}\n", "", "default/a", "the number 1", "", []string{"MK1003 3:34 metadata.labels.true"}},
 		{"a creation time that is none", "apiVersion: split.example.io/v2\nkind: Split\nmetadata: {name: a, creationTimestamp: today}\n", "", "default/a", "RFC 3339", "", []string{"MK1003 3:40 metadata.creationTimestamp"}},
 		{"what decoding itself refuses", start("a") + "spec: {pause: never}\n", "", "shop/a", "never", "", []string{"MK1014 1:1"}},
-		{"null fields, free fields and loose ones", start("a") + "spec: {sticky: ~, any: {x: 1}, share: 1, key: YQ==, loose: [{}]}\n", "shop/a", "", "", "", nil},
+		{"null fields, free fields and loose ones", start("a") + "spec: {sticky: ~, any: {x: 1}, share: 1, key: YQ==, loose: [{headers: {b: 1}}]}\nstatus: {any: thing}\n", "shop/a", "", "", "", nil},
 		{"no apiVersion", "kind: Split\nmetadata: {name: a}\n", "", "", "apiVersion is missing", "", []string{"MK1004 1:1 apiVersion"}},
 		{"no kind", "apiVersion: v1\nkind:\n", "", "", "kind is missing", "", []string{"MK1004 1:1 kind"}},
 		{"a kind that is a number", "apiVersion: v1\nkind: 1\n", "", "", "found the number 1", "", []string{"MK1003 2:7 kind"}},
@@ -125,6 +133,7 @@ func TestFindings(t *testing.T) {
 		{"given twice, different", good + "---\n" + start("good"), "", "shop/good shop/good", "<stdin>:1:1 and <stdin>:6:1", "", []string{"MK1008 6:1"}},
 		{"given twice, equal but for order and style", good + "---\nkind: Split\nspec: {backends: [], service: \"a\"}\n" + "apiVersion: split.example.io/v2\nmetadata: {namespace: shop, name: good}\n", "shop/good", "", "given at <stdin>:1:1", "", []string{"MK1011 6:1"}},
 		{"given three times", good + "---\n" + start("good") + "---\n" + good, "", "shop/good shop/good", "2 times", "", []string{"MK1008 6:1", "MK1011 10:1"}},
+		{"given often", sameName(12), "", strings.TrimSpace(strings.Repeat("shop/a ", 12)), "12 times with different content, at <stdin>:2:1 and <stdin>:7:1 and <stdin>:12:1 and <stdin>:17:1 and <stdin>:22:1 and <stdin>:27:1 and <stdin>:32:1 and <stdin>:37:1 and <stdin>:42:1 and <stdin>:47:1; none", "", []string{"MK1008 7:1"}},
 		{"given twice, one broken", good + "---\n" + start("good") + "sepc: {}\n", "", "shop/good shop/good", "", "", []string{"MK1008 6:1", "MK1002 9:1 sepc"}},
 		{"nameless twice", "apiVersion: split.example.io/v2\nkind: Split\n---\napiVersion: split.example.io/v2\nkind: Split\nspec: {}\n", "", "default/ default/", "", "", []string{"MK1004 1:1 metadata.name", "MK1004 4:1 metadata.name"}},
 		{"a duplicate key", start("a") + "spec:\n  service: a\n  service: b\n", "", "shop/a", "given in line 5 already", "", []string{"MK1012 6:3"}},

@@ -21,7 +21,7 @@ var plainScalars = []string{
 	"2001-12-14", "2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43", "2001-1-1", "20011214",
 	"a", "a b", "1 2", "1a", "0.0.0.0", "1.2.3", "v1", "=", "<<x", "#x", "a#b", "a: b", "'1'", `"1"`, `"\u00e9\n\x1b"`, "'it''s'",
 	"!!str 1", "!!str true", "!!int 1", "!!int '1'", "!!float 1", "!!float 1.5", "!!bool yes", "!!bool 'yes'", "!!null ''", "!!null ~", "!!binary YWI=", "!custom 1", "!custom x", "!!timestamp 2001-12-14",
-	"|\n  a\n  b", ">-\n  a\n  b", "[yes, 1, ~]", "{yes: 1, 2: x, 1.5: y, 0x10: z, true: q, .5: r}", "{1e3: a}", "{2001-12-14: a}", "{'': a}", "{\"<<\": a}",
+	"|\n  a\n  b", ">-\n  a\n  b", "[yes, 1, ~]", "{yes: 1, 2: x, 1.5: y, 0x10: z, true: q, .5: r}", "{1e3: a}", "{~: a}", "{null: a}", "{? : a}", "{[a]: b}", "{2001-12-14: a}", "{'': a}", "{\"<<\": a}",
 }
 
 // refused are scalars that sigs.k8s.io/yaml reads and this package refuses, each

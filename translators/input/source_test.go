@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -110,5 +111,26 @@ func TestOrderOfPaths(t *testing.T) {
 	q, _ := two.Locate(two.Objects[0].Ref(""))
 	if p != q || p.File != "a.yaml" {
 		t.Errorf("z is at %v and %v", p, q)
+	}
+}
+
+// The order of rejected objects does not depend on where they stand.
+func TestOrderOfRejected(t *testing.T) {
+	var documents []string
+	for _, service := range []string{"a", "b", "c", "d"} {
+		documents = append(documents, start("x")+"spec: {service: "+service+"}\n")
+	}
+	order := func() string {
+		set, _ := readText(strings.Join(documents, "---\n"), Limits{})
+		var out string
+		for _, o := range set.Rejected {
+			out += o.Value.(*splitWire).Spec.Service
+		}
+		return out
+	}
+	one := order()
+	slices.Reverse(documents)
+	if two := order(); one != two || len(one) != 4 {
+		t.Errorf("%s and %s", one, two)
 	}
 }

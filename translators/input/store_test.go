@@ -40,6 +40,24 @@ func TestLookupOrder(t *testing.T) {
 	}
 }
 
+func TestOlderFirst(t *testing.T) {
+	old, young, never := Object{Created: time.Unix(1, 0)}, Object{Created: time.Unix(2, 0)}, Object{}
+	for _, test := range []struct {
+		name string
+		a, b Object
+		want int
+	}{
+		{"older", old, young, -1}, {"younger", young, old, 1}, {"equal", old, old, 0},
+		{"with a time", young, never, -1}, {"without one", never, old, 1}, {"both without", never, never, 0},
+		{"by namespace", Object{ID: ID{Namespace: "a", Name: "z"}}, Object{ID: ID{Namespace: "b", Name: "a"}}, -1},
+		{"by name before kind", Object{ID: ID{Kind: "Z", Name: "a"}}, Object{ID: ID{Kind: "A", Name: "b"}}, -1},
+	} {
+		if got := olderFirst(test.a, test.b); got != test.want {
+			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
 func TestReadersHideWhatNoUnitMayDependOn(t *testing.T) {
 	s := StoreOf([]Object{splitObject("a", "a", "x")}, Settings{})
 	for _, r := range []Reader{s.Reader(), s.Track()} {

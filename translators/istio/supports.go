@@ -69,7 +69,7 @@ var conditional = []row{
 	{f.Retries, when{f.CondTCP}, report.Exact, "", "split/tcp"},
 	{f.Retries, when{f.CondUDP}, report.Exact, "", "specs/udp-route"},
 	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
-	{f.Probes, when{f.CondPresent}, report.Relocated, "Istio's injection leads declared probes to its agent, past every policy", "access/probes"},
+	{f.Probes, nil, report.Relocated, "Istio's injection leads declared probes to its agent, past every policy", "access/probes"},
 }
 
 // joinedHeaders are the rows of minors whose Envoy joins the lines of a
@@ -115,7 +115,6 @@ var general = []row{
 	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
-	{f.Probes, nil, report.Exact, "", "access/source"},
 }
 
 const (

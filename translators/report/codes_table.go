@@ -184,7 +184,7 @@ var codes = []Row{
 		""},
 	{NoClusterAddress, Warning, "The Service has no address of its own",
 		"The Service is headless or leads outside the cluster. Some meshes route by the address of a Service, and cannot apply routing to one that has none.",
-		"give the Service a cluster IP, or call its backends by their own names"},
+		"give spec.clusterIP as the cluster has it, or an explicit address with --option envoy.listen.NS/SERVICE:PORT=HOST:PORT"},
 	{WaiverUnused, Warning, "A waiver silences nothing",
 		"A waiver names a code and an object for which there is no such refusal. It may be a mistake, or left over, and would hide a refusal that comes later.",
 		"remove the waiver"},

@@ -175,14 +175,6 @@ func (d dialect) anchor() ir.Anchor {
 	return ir.AnchorStart
 }
 
-// headerAnchor returns where the expression of a header is tied to its value.
-func (d dialect) headerAnchor() ir.Anchor {
-	if d == dialectTraefik {
-		return ir.AnchorNone
-	}
-	return ir.AnchorWhole
-}
-
 // podPorts reports whether the ports of a TCPRoute are those of the pods.
 func (d dialect) podPorts() bool { return d != dialectSpec }
 

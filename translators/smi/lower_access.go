@@ -148,7 +148,7 @@ func (g *granting) grant() (ir.Grant, bool) {
 	}
 	out.Ports, out.Matches = g.ports(rules), rules.matches
 	if rules.http == nil {
-		out.Matches = []ir.Match{ir.MatchAll(rules.first().all())}
+		out.Matches = []ir.Match{ir.MatchAll(rules.tcp[0].all())}
 	}
 	return out, len(out.Ports) > 0 && len(out.Matches) > 0 && len(out.Sources) > 0
 }

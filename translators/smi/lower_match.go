@@ -83,7 +83,7 @@ func (g group) lowerMatch(m HTTPMatch) (out []ir.Match, found report.Report, ok 
 	}
 	for _, h := range m.Headers {
 		ref := g.Ref(h.Field)
-		alternatives, err := ir.ParsePattern(h.Value, g.dialect.headerAnchor())
+		alternatives, err := ir.ParsePattern(h.Value, ir.AnchorWhole)
 		if err != nil {
 			found, ok = append(found, badRegex(ref, h.Value, err)), false
 		}

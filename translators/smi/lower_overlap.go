@@ -7,43 +7,57 @@ import (
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
-// sameMatches reports whether two lists hold for the same requests because they
-// say the same.
-func sameMatches(a, b []ir.Match) bool {
-	return slices.Equal(canonical(a), canonical(b))
+// collide reports whether one list has a match whose requests are all claimed
+// by a match of the other.
+func collide(a, b []ir.Match) bool {
+	return anyPair(a, b, func(x, y ir.Match) bool { return covers(x, y) || covers(y, x) })
 }
 
-// canonical renders what matches ask for, without names, places and order.
-func canonical(matches []ir.Match) []string {
-	var out []string
-	for _, m := range matches {
-		parts := []string{m.Path.String(), strings.Join(m.Methods, ",")}
-		var headers []string
-		for _, h := range m.Headers {
-			headers = append(headers, h.Name+" "+h.Value.String())
-		}
-		slices.Sort(headers)
-		out = append(out, strings.Join(append(parts, headers...), "\n"))
+// distinct reports whether no request is known to fulfil one match of each list.
+// It errs on the side of overlap.
+func distinct(a, b []ir.Match) bool {
+	return !anyPair(a, b, func(x, y ir.Match) bool { return !disjoint(x, y) })
+}
+
+func anyPair(a, b []ir.Match, holds func(x, y ir.Match) bool) bool {
+	return slices.ContainsFunc(a, func(x ir.Match) bool {
+		return slices.ContainsFunc(b, func(y ir.Match) bool { return holds(x, y) })
+	})
+}
+
+// covers reports whether it is certain that every request which fulfils b
+// fulfils a too.
+func covers(a, b ir.Match) bool {
+	other := func(m string) bool { return !slices.Contains(a.Methods, m) }
+	if !coversString(a.Path, b.Path) || !a.AnyMethod() && slices.ContainsFunc(b.Methods, other) {
+		return false
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return !slices.ContainsFunc(a.Headers, func(x ir.HeaderMatch) bool {
+		return !slices.ContainsFunc(b.Headers, func(y ir.HeaderMatch) bool {
+			return x.Name == y.Name && coversString(x.Value, y.Value)
+		})
+	})
 }
 
-// disjointMatches reports whether no request is known to fulfil one of each
-// list. It errs on the side of overlap.
-func disjointMatches(a, b []ir.Match) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if !disjointMatch(x, y) {
-				return false
-			}
-		}
+func coversString(a, b ir.StringMatch) bool {
+	switch {
+	case a.Kind == ir.MatchAny, a == b:
+		return true
+	case b.Kind == ir.MatchExact:
+		return a.Matches(b.Value)
+	case b.Kind == ir.MatchRegex, b.Kind == ir.MatchAny:
+		return false
+	case a.Kind == ir.MatchContains:
+		return strings.Contains(b.Value, a.Value)
+	case a.Kind == ir.MatchPrefix, a.Kind == ir.MatchSuffix:
+		return a.Kind == b.Kind && a.Matches(b.Value)
 	}
-	return true
+	return false
 }
 
-func disjointMatch(a, b ir.Match) bool {
-	if disjoint(a.Path, b.Path) {
+// disjoint reports whether it is certain that no request fulfils both.
+func disjoint(a, b ir.Match) bool {
+	if disjointString(a.Path, b.Path) {
 		return true
 	}
 	common := func(m string) bool { return slices.Contains(b.Methods, m) }
@@ -54,29 +68,19 @@ func disjointMatch(a, b ir.Match) bool {
 	// requests apart by a header means those.
 	return slices.ContainsFunc(a.Headers, func(x ir.HeaderMatch) bool {
 		return slices.ContainsFunc(b.Headers, func(y ir.HeaderMatch) bool {
-			return x.Name == y.Name && disjoint(x.Value, y.Value)
+			return x.Name == y.Name && disjointString(x.Value, y.Value)
 		})
 	})
 }
 
-// disjoint reports whether it is certain that no string fulfils both.
-func disjoint(a, b ir.StringMatch) bool {
-	if rank(a.Kind) > rank(b.Kind) {
-		a, b = b, a
-	}
+func disjointString(a, b ir.StringMatch) bool {
 	switch {
 	case a.Kind == ir.MatchExact:
 		return !b.Matches(a.Value)
-	case a.Kind == ir.MatchPrefix && b.Kind == ir.MatchPrefix:
-		return !strings.HasPrefix(a.Value, b.Value) && !strings.HasPrefix(b.Value, a.Value)
-	case a.Kind == ir.MatchSuffix && b.Kind == ir.MatchSuffix:
-		return !strings.HasSuffix(a.Value, b.Value) && !strings.HasSuffix(b.Value, a.Value)
+	case b.Kind == ir.MatchExact:
+		return !a.Matches(b.Value)
+	case a.Kind == ir.MatchPrefix && b.Kind == ir.MatchPrefix, a.Kind == ir.MatchSuffix && b.Kind == ir.MatchSuffix:
+		return !a.Matches(b.Value) && !b.Matches(a.Value)
 	}
 	return false
-}
-
-// rank puts the kind first from which most can be concluded.
-func rank(k ir.MatchKind) int {
-	order := []ir.MatchKind{ir.MatchExact, ir.MatchPrefix, ir.MatchSuffix}
-	return (slices.Index(order, k) + len(order) + 1) % (len(order) + 1)
 }

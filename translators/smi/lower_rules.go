@@ -18,22 +18,13 @@ type ruleSet struct {
 	http    []report.Ref
 	matches []ir.Match
 	tcp     []portRule
-	udp     []portRule
 }
 
-// portRule is a rule that refers to a TCPRoute or a UDPRoute.
+// portRule is a rule that refers to a TCPRoute.
 type portRule struct {
 	*PortRoute
 	// at is the place of its ports; rule that of the rule itself.
 	at, rule report.Ref
-}
-
-// first returns the first rule about ports.
-func (s ruleSet) first() portRule {
-	if all := slices.Concat(s.tcp, s.udp); len(all) > 0 {
-		return all[0]
-	}
-	return portRule{}
 }
 
 // rules resolves the rules of the TrafficTarget.
@@ -48,7 +39,7 @@ func (g *granting) rules(d dialect) ruleSet {
 		case KindTCPRoute:
 			s.tcp = append(s.tcp, g.portRule(ref, at)...)
 		case KindUDPRoute:
-			s.udp = append(s.udp, g.portRule(ref, at)...)
+			g.fail(report.New(report.UDPUnsupported, at, "who sends a datagram cannot be told, so the TrafficTarget allows nothing"))
 		default:
 			g.fail(report.New(report.BadKind, at, "a rule is no "+quote(ref.Kind)))
 		}
@@ -104,17 +95,11 @@ func (g *granting) portRule(ref RouteRef, at report.Ref) []portRule {
 }
 
 // ports returns the ports on the pods that the TrafficTarget opens: those that
-// a TCPRoute or UDPRoute names, or all, and of them, where there are rules for
+// a TCPRoute names, or all, and of them, where there are rules for
 // requests, the ones on which requests can be seen.
 func (g *granting) ports(s ruleSet) []ir.GrantPort {
 	if g.t.Port != 0 {
 		g.add(report.New(report.ConvertedPort, g.o.Ref(g.t.PortField), fmt.Sprintf("the destination's port %d is a condition of the grant", g.t.Port)))
-	}
-	if len(s.http) > 0 && len(s.udp) > 0 {
-		g.add(report.New(report.UDPUnsupported, s.udp[0].rule, "HTTP rules of the same TrafficTarget hold for requests alone, and a datagram is none"))
-		if s.udp = nil; len(s.tcp) == 0 {
-			return nil
-		}
 	}
 	if len(g.w.Ports) == 0 {
 		return g.unknownPorts(s)
@@ -139,7 +124,7 @@ func (g *granting) nothing(s ruleSet) {
 		g.add(report.New(report.HTTPGrantOnTCP, s.http[0], g.account()+" has no port where HTTP is spoken, so the HTTP rules allow nothing"))
 		return
 	}
-	g.add(report.New(report.NoSuchPort, s.first().rule, "no Service port of this transport leads to the pods of "+g.account()))
+	g.add(report.New(report.NoSuchPort, s.tcp[0].rule, "no Service port leads to the pods of "+g.account()))
 }
 
 func (g *granting) account() string { return "account " + g.w.Namespace + "/" + g.w.Account }
@@ -189,17 +174,17 @@ func list(ports []ir.ServicePort) string {
 // names reports whether the rules open a Service port that leads to a port on
 // the pods, and the place that says so.
 func (s ruleSet) names(wp ir.WorkloadPort, sp ir.ServicePort) (report.Ref, bool) {
-	rules := s.tcp
-	if wp.Protocol == ir.UDP {
-		rules = s.udp
-	} else if len(s.tcp) == 0 && len(s.udp) == 0 {
+	switch {
+	case wp.Protocol == ir.UDP:
+		return report.Ref{}, false
+	case len(s.tcp) == 0:
 		return s.http[0], true
 	}
 	number := sp.Port
 	if s.dialect.podPorts() {
 		number = wp.Number
 	}
-	for _, r := range rules {
+	for _, r := range s.tcp {
 		if i := slices.Index(r.Ports, number); i >= 0 {
 			return r.element(i), true
 		}
@@ -231,20 +216,15 @@ func (r portRule) all() report.Ref {
 
 // unused reports the ports that are named and that nothing leads to.
 func (g *granting) unused(s ruleSet) {
-	g.unusedOf(s.tcp, s.dialect, func(p ir.Protocol) bool { return p != ir.UDP })
-	g.unusedOf(s.udp, s.dialect, func(p ir.Protocol) bool { return p == ir.UDP })
-	if n := g.t.Port; n != 0 && !g.leads(n, false, func(ir.Protocol) bool { return true }) {
-		g.noSuchPort(g.o.Ref(g.t.PortField), n)
-	}
-}
-
-func (g *granting) unusedOf(rules []portRule, d dialect, over func(ir.Protocol) bool) {
-	for _, r := range rules {
+	for _, r := range s.tcp {
 		for i, n := range r.Ports {
-			if !g.leads(n, d.podPorts(), over) {
+			if !g.leads(n, s.dialect.podPorts()) {
 				g.noSuchPort(r.element(i), n)
 			}
 		}
+	}
+	if n := g.t.Port; n != 0 && !g.leads(n, false) {
+		g.noSuchPort(g.o.Ref(g.t.PortField), n)
 	}
 }
 
@@ -254,10 +234,13 @@ func (g *granting) noSuchPort(at report.Ref, number int32) {
 
 // leads reports whether a Service port of a number leads to the pods or, where
 // the number is one on the pods, whether any Service port leads there.
-func (g *granting) leads(number int32, onPods bool, over func(ir.Protocol) bool) bool {
+func (g *granting) leads(number int32, onPods bool) bool {
 	return slices.ContainsFunc(g.w.Ports, func(wp ir.WorkloadPort) bool {
-		if !over(wp.Protocol) || onPods {
-			return over(wp.Protocol) && wp.Number == number
+		switch {
+		case wp.Protocol == ir.UDP:
+			return false
+		case onPods:
+			return wp.Number == number
 		}
 		return slices.ContainsFunc(wp.Services, func(sp ir.ServicePort) bool { return sp.Port == number })
 	})

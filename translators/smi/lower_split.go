@@ -137,13 +137,13 @@ func (t *splitting) holding(splits []input.Object) []applied {
 // composes reports whether a younger split with matches may stand beside older ones.
 func (t *splitting) composes(a applied, older []applied) bool {
 	for _, o := range older {
-		if sameMatches(a.matches, o.matches) {
-			t.add(conflict(a, o, "both hold for the same requests"))
+		if collide(a.matches, o.matches) {
+			t.add(conflict(a, o, "a match of one holds for whatever a match of the other does"))
 			return false
 		}
 	}
 	for _, o := range older {
-		if !disjointMatches(a.matches, o.matches) {
+		if !distinct(a.matches, o.matches) {
 			f := conflict(a, o, "some requests may match both, and go where the older one sends them")
 			f.Severity = report.Warning
 			t.add(f)
@@ -168,7 +168,7 @@ func (t *splitting) usable(o input.Object) (applied, bool) {
 		t.add(*found)
 	}
 	a := applied{Object: o, Split: s}
-	ok := t.distinct(o, s)
+	ok := t.unrepeated(o, s)
 	if !slices.ContainsFunc(s.Backends, func(b SplitBackend) bool { return b.Weight > 0 }) {
 		ok = false
 		t.add(report.New(report.AllWeightsZero, o.Ref("spec.backends"), "all weights are 0, so the split is not used"))
@@ -185,8 +185,8 @@ func (t *splitting) usable(o input.Object) (applied, bool) {
 	return a, true
 }
 
-// distinct reports whether a split names no backend twice.
-func (t *splitting) distinct(o input.Object, s *Split) bool {
+// unrepeated reports whether a split names no backend twice.
+func (t *splitting) unrepeated(o input.Object, s *Split) bool {
 	first := map[ir.Name]report.Ref{}
 	ok := true
 	for _, b := range s.Backends {

@@ -257,3 +257,17 @@ func TestAnyIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+func TestPorts(t *testing.T) {
+	w := ir.Workload{
+		Ports:  []ir.WorkloadPort{{Number: 80, Protocol: ir.HTTP}, {Number: 53, Protocol: ir.UDP}, {Number: 22, Protocol: ir.TCP}},
+		Grants: []ir.Grant{{Ports: []ir.GrantPort{{Number: 80}, {Number: 53}, {Number: 9}, {Number: ir.AnyPort}}}, {Ports: []ir.GrantPort{{Number: 9}, {Number: 7}}}},
+	}
+	var got []string
+	for _, p := range Ports(w, func(n int32) ir.Protocol { return ir.Protocol(strings.Repeat("x", int(n))) }) {
+		got = append(got, string(p.Protocol))
+	}
+	if want := "xxxxxxx xxxxxxxxx TCP HTTP"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
