@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
@@ -115,9 +116,9 @@ func (l *lab) serve(version string, target translators.Target, units []ir.Unit, 
 
 const listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
-// proxy starts an Envoy with an identity and waits until it has the listeners of
-// a version.
-func (l *lab) proxy(id ir.Identity, version string) {
+// proxy starts an Envoy with an identity, in a way that more may change, and
+// waits until it has the listeners of a version.
+func (l *lab) proxy(id ir.Identity, version string, more ...func(*bootstrapv3.Bootstrap)) {
 	l.t.Helper()
 	dir := l.t.TempDir()
 	cert, key := l.ca.issue(id.URI("cluster.local"))
@@ -125,7 +126,11 @@ func (l *lab) proxy(id ir.Identity, version string) {
 		must(l.t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
 	path := filepath.Join(dir, "bootstrap.json")
-	text, err := protojson.Marshal(bootstrap(l.t, id.Account, l.ads, dir))
+	b := bootstrap(l.t, id.Account, l.ads, dir)
+	for _, change := range more {
+		change(b)
+	}
+	text, err := protojson.Marshal(b)
 	must(l.t, err)
 	must(l.t, os.WriteFile(path, text, 0o600))
 	l.run(dir, "-c", path, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "1")

@@ -9,22 +9,27 @@ import (
 	"strings"
 	"testing"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/translators/xds"
 )
 
 // insideEnv says that the test runs in a network of its own already.
 const insideEnv = "MESHKNOT_TEST_NETWORK"
 
 // network is a Service address and a pod address, and the redirection that a
-// sidecar's pod has: what goes out to the one, what comes in at the other.
+// sidecar's pod has: what goes out to the one, what comes in at the other. What
+// the proxy itself sends to the pod is left alone; its source tells it.
 const network = `
 table ip mesh {
   chain out {
     type nat hook output priority -100
     ip daddr 10.96.0.0/16 meta l4proto tcp redirect to :15001
-    ip daddr 10.1.0.0/16 meta l4proto tcp redirect to :15006
+    ip saddr != 127.0.0.6 ip daddr 10.1.0.0/16 meta l4proto tcp redirect to :15006
   }
 }
 `
@@ -69,7 +74,7 @@ func command(t *testing.T, input, name string, args ...string) {
 func redirected(t *testing.T) {
 	l := newLab(t)
 	reply := func(name string, port int32) {
-		at, err := net.Listen("tcp", local(port))
+		at, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		must(t, err)
 		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", name, r.RequestURI) })}
 		go s.Serve(at) //nolint:errcheck // it ends when the test does
@@ -88,7 +93,10 @@ func redirected(t *testing.T) {
 	l.serve("1", translators.Target{}, []ir.Unit{mesh, s, e}, web)
 	l.serve("1", withoutOutbound, []ir.Unit{mesh, guarded}, reviews)
 	l.proxy(web, "1")
-	l.proxy(reviews, "1")
+	l.proxy(reviews, "1", func(b *bootstrapv3.Bootstrap) {
+		b.ClusterManager = &bootstrapv3.ClusterManager{UpstreamBindConfig: &corev3.BindConfig{
+			SourceAddress: xds.Address("127.0.0.6", 0).GetSocketAddress()}}
+	})
 	id := l.ca.client(web.URI("cluster.local"), "http/1.1")
 	for _, c := range []struct {
 		name, address string

@@ -55,7 +55,7 @@ func names(units []ir.Unit) []string {
 // renamed replaces whole words.
 func renamed(text string, from []string, suffix string) string {
 	for _, n := range from {
-		text = regexp.MustCompile(`(?i)(^|[^A-Za-z0-9_.-])(`+regexp.QuoteMeta(n)+`)([^A-Za-z0-9_-]|$)`).ReplaceAllString(text, "${1}${2}"+suffix+"${3}")
+		text = regexp.MustCompile(`(?i)(^|[^A-Za-z0-9_-])(`+regexp.QuoteMeta(n)+`)([^A-Za-z0-9_-]|$)`).ReplaceAllString(text, "${1}${2}"+suffix+"${3}")
 	}
 	return text
 }
@@ -72,7 +72,7 @@ func artifactsOf(t *testing.T, r Run, undo string) []string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := json.Marshal(p)
+			text, err := json.Marshal(unordered(t, copied(t, p), undo))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,6 +82,44 @@ func artifactsOf(t *testing.T, r Run, undo string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+func copied(t *testing.T, v any) any {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// unordered sorts every list of a payload, without the suffix of renaming: names
+// give the order of many of them.
+func unordered(t *testing.T, v any, undo string) any {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = unordered(t, v[k], undo)
+		}
+	case []any:
+		for i := range v {
+			v[i] = unordered(t, v[i], undo)
+		}
+		slices.SortFunc(v, func(a, b any) int {
+			x, err1 := json.Marshal(a)
+			y, err2 := json.Marshal(b)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
+			}
+			return strings.Compare(strings.ReplaceAll(string(x), undo, ""), strings.ReplaceAll(string(y), undo, ""))
+		})
+	}
+	return v
 }
 
 // Renaming everything that has a name gives the same output with other names.

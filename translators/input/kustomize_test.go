@@ -77,7 +77,7 @@ func TestKustomizeIsLocal(t *testing.T) {
 		{"a repository in capitals", "resources: ['GitHub.com/a/b']", "remote"},
 		{"a repository by ssh", "resources: ['git@192.0.2.1:a/b']", "remote"},
 		{"a forced repository", "resources: ['git::192.0.2.1/a/b']", "remote"},
-		{"a repository on disk", "resources: ['file:///tmp/a']", "remote"},
+		{"a repository on disk", "resources: ['file:///a']", "remote"},
 		{"a base", "bases: ['ssh://192.0.2.1/a/b']", "remote"},
 		{"a component", "components: ['https://192.0.2.1/a//b']", "remote"},
 		{"a patch", "patches: [{path: 'http://192.0.2.1/p.yaml'}]", "remote"},

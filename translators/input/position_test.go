@@ -89,6 +89,7 @@ func TestPositionsInStreams(t *testing.T) {
 		{"after a directive", "%YAML 1.1\n---\n" + head + body, 8},
 		{"a directive after another document", "a: b\n...\n%YAML 1.1\n---\n" + head + body, 10},
 		{"lines that end in CRLF", strings.ReplaceAll("a: b\n---\n"+head+body, "\n", "\r\n"), 8},
+		{"after broken text whose lines end in CRLF", strings.ReplaceAll("\"a\n---\n"+head+body, "\n", "\r\n"), 8},
 		{"a byte order mark", "\ufeff" + head + body, 6},
 		{"a byte order mark in a marker line", "a: b\n\ufeff---\n" + head + body, 8},
 		{"a byte order mark after a marker", "a: b\n...\n\ufeff" + head + body, 8},

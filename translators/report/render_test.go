@@ -256,3 +256,19 @@ func TestHostileTextKeepsItsMeaning(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestClean(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"text", "é 世界 🙂", "é 世界 🙂"},
+		{"lines", "a\nb\tc\r", `a\nb\tc\u000d`},
+		{"an escape sequence", "\x1b[1m", `\u001b[1m`},
+		{"bytes that are no text", "a\xffb", `a\xffb`},
+		{"the character for such bytes", "a\ufffdb", `a\ufffdb`},
+		{"a mark of direction", "\u202e", `\u202e`},
+		{"a tag character", "\U000e0041", `\udb40\udc41`},
+	} {
+		if got := clean(test.text); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
+		}
+	}
+}
