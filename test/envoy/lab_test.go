@@ -10,22 +10,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
-	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/meshknot/meshknot/internal/bootstrap"
+	server "github.com/meshknot/meshknot/internal/xds"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/envoy"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/xds"
 )
 
 // binary finds Envoy, or skips the test where there is none and none is demanded.
@@ -43,55 +41,38 @@ func binary(t *testing.T) string {
 	return path
 }
 
-// lab is a control plane and the proxies that it serves.
+// lab is a control plane, the one of the product, and the proxies that it serves.
 type lab struct {
-	t     *testing.T
-	envoy string
-	ca    *authority
-	cache cachev3.SnapshotCache
-	ads   string // address
-
-	mu    sync.Mutex
-	acked map[string]string // by node and type URL: the version
-	nacks []string
+	t      *testing.T
+	envoy  string // the binary
+	ca     authority
+	server *server.Server
+	ads    string // its address
 }
 
 func newLab(t *testing.T) *lab {
-	l := &lab{t: t, envoy: binary(t), ca: newAuthority(t), acked: map[string]string{}}
-	l.cache = cachev3.NewSnapshotCache(false, cachev3.IDHash{}, nil)
-	ctx, stop := context.WithCancel(context.Background())
-	s := grpc.NewServer()
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(s, serverv3.NewServer(ctx, l.cache, serverv3.CallbackFuncs{StreamRequestFunc: l.heard}))
+	l := &lab{t: t, envoy: binary(t), ca: newAuthority(t), server: server.New(server.Options{})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	l.ads = listener.Addr().String()
-	go s.Serve(listener) //nolint:errcheck // it ends when the test does
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
+		if s := l.server.Status(); s.Nacks > 0 {
+			t.Errorf("Envoy refused %d times, last %s: %s", s.Nacks, s.LastNack.TypeURL, s.LastNack.Text)
+		}
 		stop()
-		s.Stop()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, n := range l.nacks {
-			t.Errorf("refused by Envoy: %s", n)
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 	return l
 }
 
-// heard notes what a proxy has taken over and what it has refused.
-func (l *lab) heard(_ int64, r *discoveryv3.DiscoveryRequest) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := r.GetErrorDetail(); e != nil {
-		l.nacks = append(l.nacks, fmt.Sprintf("%s %s: %s", r.GetNode().GetId(), r.GetTypeUrl(), e.GetMessage()))
-		return nil
-	}
-	l.acked[r.GetNode().GetId()+" "+r.GetTypeUrl()] = r.GetVersionInfo()
-	return nil
-}
-
 // serve translates units and gives each proxy what it is in the audience of.
-func (l *lab) serve(version string, target translators.Target, units []ir.Unit, proxies ...ir.Identity) {
+// change, if any, may do what no target asks for.
+func (l *lab) serve(target translators.Target, units []ir.Unit, change ...func(*translators.Artifact)) {
 	l.t.Helper()
 	var all []translators.Artifact
 	for _, u := range units {
@@ -101,32 +82,21 @@ func (l *lab) serve(version string, target translators.Target, units []ir.Unit, 
 		}
 		all = append(all, artifacts...)
 	}
-	for _, id := range proxies {
-		resources := map[string][]types.Resource{}
-		for _, a := range all {
-			if a.Audience.Includes(id) {
-				resources[a.ID.Type] = append(resources[a.ID.Type], a.Payload.(types.Resource))
-			}
+	for _, c := range change {
+		for i := range all {
+			c(&all[i])
 		}
-		snapshot, err := cachev3.NewSnapshot(version, resources)
-		must(l.t, err)
-		must(l.t, l.cache.SetSnapshot(context.Background(), id.Account, snapshot))
 	}
+	must(l.t, l.server.Update(server.State{Units: units, Artifacts: map[string][]translators.Artifact{"envoy": all}}))
 }
 
-const listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
-
 // proxy starts an Envoy with an identity, in a way that more may change, and
-// waits until it has the listeners of a version.
-func (l *lab) proxy(id ir.Identity, version string, more ...func(*bootstrapv3.Bootstrap)) {
+// waits until it has what is served.
+func (l *lab) proxy(id ir.Identity, more ...func(*bootstrapv3.Bootstrap)) {
 	l.t.Helper()
 	dir := l.t.TempDir()
-	cert, key := l.ca.issue(id.URI("cluster.local"))
-	for name, content := range map[string][]byte{"cert.pem": cert, "key.pem": key, "ca.pem": l.ca.pem} {
-		must(l.t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
-	}
 	path := filepath.Join(dir, "bootstrap.json")
-	b := bootstrap(l.t, id.Account, l.ads, dir)
+	b := l.bootstrap(id, dir)
 	for _, change := range more {
 		change(b)
 	}
@@ -134,7 +104,19 @@ func (l *lab) proxy(id ir.Identity, version string, more ...func(*bootstrapv3.Bo
 	must(l.t, err)
 	must(l.t, os.WriteFile(path, text, 0o600))
 	l.run(dir, "-c", path, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "1")
-	l.await(id, version)
+	l.await(id)
+}
+
+// bootstrap is what the product makes for a proxy.
+func (l *lab) bootstrap(id ir.Identity, dir string) *bootstrapv3.Bootstrap {
+	files, err := l.ca.Write(dir, id.URI("cluster.local"))
+	must(l.t, err)
+	text, err := bootstrap.Envoy(bootstrap.Options{Namespace: id.Namespace, Account: id.Account, Server: l.ads,
+		Files: bootstrap.Files{Cert: files.Cert, Key: files.Key, CA: files.CA}, Admin: "127.0.0.1:0", StateOfTheWorld: true})
+	must(l.t, err)
+	b := &bootstrapv3.Bootstrap{}
+	must(l.t, protojson.Unmarshal(text, b))
+	return b
 }
 
 // run starts Envoy and ends it with the test.
@@ -155,13 +137,15 @@ func (l *lab) run(dir string, args ...string) {
 	})
 }
 
-// await waits until a proxy has taken over the listeners of a version.
-func (l *lab) await(id ir.Identity, version string) {
+// await waits until a proxy has taken over, or refused, what is served.
+func (l *lab) await(id ir.Identity) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("listeners of version %s at %s", version, id.Account), func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.acked[id.Account+" "+listenerType] == version || len(l.nacks) > 0
+	eventually(l.t, "listeners that are in use at "+id.Account, func() bool {
+		s := l.server.Status()
+		return s.Nacks > 0 || slices.ContainsFunc(s.Nodes, func(n server.NodeStatus) bool {
+			listens := slices.ContainsFunc(n.Types, func(t server.TypeStatus) bool { return t.TypeURL == xds.TypeListener && t.Accepted != "" })
+			return n.Account == id.Account && n.InSync && listens
+		})
 	})
 }
 

@@ -89,11 +89,16 @@ func redirected(t *testing.T) {
 	guarded := ir.Unit{Workload: &ir.Workload{Namespace: "shop", Account: "reviews", Enforced: true,
 		Ports:  []ir.WorkloadPort{{Number: 8080, Protocol: ir.HTTP}},
 		Grants: []ir.Grant{grant("web", []int32{8080}, web, match(prefix("/public")))}, Probes: []ir.Probe{{Port: 8080, Protocol: ir.HTTP, Path: "/healthz"}}}}
-	withoutOutbound := translators.Target{Options: map[string]string{"listen.none/none:1": "127.0.0.1:1"}} // one proxy alone may have port 15001 here
-	l.serve("1", translators.Target{}, []ir.Unit{mesh, s, e}, web)
-	l.serve("1", withoutOutbound, []ir.Unit{mesh, guarded}, reviews)
-	l.proxy(web, "1")
-	l.proxy(reviews, "1", func(b *bootstrapv3.Bootstrap) {
+	serve := func(w ir.Unit) {
+		l.serve(translators.Target{}, []ir.Unit{mesh, s, e, w}, func(a *translators.Artifact) {
+			if a.ID.Name == "outbound" { // both proxies share a network here, and one alone can have the port
+				a.Audience = ir.Audience{Namespace: web.Namespace, Account: web.Account}
+			}
+		})
+	}
+	serve(guarded)
+	l.proxy(web)
+	l.proxy(reviews, func(b *bootstrapv3.Bootstrap) {
 		b.ClusterManager = &bootstrapv3.ClusterManager{UpstreamBindConfig: &corev3.BindConfig{
 			SourceAddress: xds.Address("127.0.0.6", 0).GetSocketAddress()}}
 	})
@@ -126,8 +131,8 @@ func redirected(t *testing.T) {
 	}
 	open := *guarded.Workload
 	open.Enforced, open.Grants = false, nil
-	l.serve("2", withoutOutbound, []ir.Unit{mesh, {Workload: &open}}, reviews)
-	l.await(reviews, "2")
+	serve(ir.Unit{Workload: &open})
+	l.await(reviews)
 	eventually(t, "answers of an open workload on a port that no Service has", func() bool {
 		status, body := askAt(t, "10.1.0.1:8099", nil, "GET /")
 		return status == 200 && name(body) == "unknown"
@@ -135,8 +140,8 @@ func redirected(t *testing.T) {
 	unknown := *guarded.Workload
 	unknown.Ports, unknown.Probes = nil, nil
 	unknown.Grants = []ir.Grant{grant("web", []int32{ir.AnyPort}, web, match(prefix("/public"))), grant("thief", []int32{ir.AnyPort}, thief, ir.MatchAll(report.Ref{}))}
-	l.serve("3", withoutOutbound, []ir.Unit{mesh, {Workload: &unknown}}, reviews)
-	l.await(reviews, "3")
+	serve(ir.Unit{Workload: &unknown})
+	l.await(reviews)
 	for _, c := range []struct {
 		request string
 		mtls    bool

@@ -67,9 +67,9 @@ func TestSplit(t *testing.T) {
 		listen(options, root, 80, web, callAt[i])
 		units = append(units, service(root, 80, c.p, c.route), endpoint(root, 80, at["v1"], true))
 	}
-	l.serve("1", translators.Target{Options: options}, units, web, reviews)
-	l.proxy(reviews, "1")
-	l.proxy(web, "1")
+	l.serve(translators.Target{Options: options}, units)
+	l.proxy(reviews)
+	l.proxy(web)
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			ask := answerHTTP
@@ -163,9 +163,9 @@ func TestMatches(t *testing.T) {
 		service("reviews", 80, ir.HTTP, route("beta", matches, backend("beta", 80, 1))), endpoint("reviews", 80, at1, true),
 		{Workload: &ir.Workload{Namespace: "shop", Account: "reviews",
 			Ports: []ir.WorkloadPort{{Number: 8081, Protocol: ir.HTTP}, {Number: 8082, Protocol: ir.HTTP}}}}}
-	l.serve("1", translators.Target{Options: options}, units, web, reviews)
-	l.proxy(reviews, "1")
-	l.proxy(web, "1")
+	l.serve(translators.Target{Options: options}, units)
+	l.proxy(reviews)
+	l.proxy(web)
 	for _, c := range []struct{ name, request, want string }{
 		{"nothing holds", "GET /", "root"},
 		{"header", "GET /\nX-Beta: yes", "beta"},

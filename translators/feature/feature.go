@@ -111,6 +111,8 @@ const (
 	CondUDP       Condition = "udp"
 	CondGRPC      Condition = "grpc"
 	CondPlainHTTP Condition = "plain-http"
+	// CondTLS: what is said on a TCP port is encrypted by those who say it.
+	CondTLS Condition = "tls"
 	// CondPortsUnknown: the Service is inferred, its ports are not known.
 	CondPortsUnknown Condition = "ports-unknown"
 	// CondHostHeader: the header is "host", which HTTP/2 carries as :authority.
@@ -177,7 +179,7 @@ func holds(when, conditions []Condition) bool {
 
 var compared = []Condition{CondExact, CondPrefix, CondSuffix, CondContains, CondRegex, CondEmptyValue, CondStarEdge, CondBrace, CondDoubleSlash}
 
-var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondPortsUnknown, CondHeadless}
+var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondTLS, CondPortsUnknown, CondHeadless}
 
 var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondRepeatedName}
 

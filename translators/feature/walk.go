@@ -42,6 +42,9 @@ func walkService(s ir.Service, keep func(Use) bool) ir.Service {
 	s.Ports = slices.Clone(s.Ports)
 	for i, p := range s.Ports {
 		base := protocolConditions(p.Protocol)
+		if p.TLS {
+			base = append(base, CondTLS)
+		}
 		if p.Number == ir.AnyPort {
 			base = append(base, CondPortsUnknown)
 		}

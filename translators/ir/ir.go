@@ -180,6 +180,8 @@ type Port struct {
 	Number   int32    `json:"number"`
 	Name     string   `json:"name,omitempty"`
 	Protocol Protocol `json:"protocol"`
+	// TLS: what is said on a TCP port is encrypted by those who say it.
+	TLS bool `json:"tls,omitempty"`
 	// Routes in order: the first whose matches hold is taken. The last one
 	// always matches everything, so no request is left without a route.
 	Routes []Route    `json:"routes"`

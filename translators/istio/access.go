@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -41,11 +42,11 @@ func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 		return nil, nil
 	}
 	var found report.Report
-	if w.Namespace == m.rootNamespace && len(w.Grants) > 0 {
+	if w.Namespace == m.rootNamespace {
 		w.Grants = nil
 		found = append(found, report.New(report.Refused, w.Ref,
-			"grants reach the account's pods alone: in Istio's root namespace a selector catches pods of every namespace").
-			WithClass(report.Widened))
+			"in Istio's root namespace a selector catches pods of every namespace: nothing is granted, and pods elsewhere that carry the labels are closed too").
+			WithClass(report.Narrowed))
 	}
 	policies, f := m.granted(w)
 	found = append(found, f...)
@@ -204,7 +205,7 @@ func conditions(ports []ir.GrantPort, m ir.Match) (to, when []any, ok bool) {
 	request := object{}
 	if m.Path.Kind != ir.MatchAny {
 		path, ok := wildcard(m.Path)
-		if !ok || !sayablePath(m.Path.Value) {
+		if !ok || strings.ContainsAny(path, "{}") { // braces are templates
 			return nil, nil, false
 		}
 		request["paths"] = []any{path}

@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
@@ -32,5 +33,5 @@ func selecting(selector object) object {
 	if len(selector) == 0 {
 		return object{}
 	}
-	return object{"selector": object{"matchLabels": selector}}
+	return object{"selector": object{"matchLabels": maps.Clone(selector)}}
 }

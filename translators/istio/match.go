@@ -122,13 +122,6 @@ func wildcard(m ir.StringMatch) (string, bool) {
 
 func starEdge(s string) bool { return strings.HasPrefix(s, "*") || strings.HasSuffix(s, "*") }
 
-// sayablePath reports whether a path is compared as it stands: braces are
-// Istio's templates, and as it does not merge slashes, two in a row would be
-// found in a request although no normalised path has them.
-func sayablePath(s string) bool {
-	return !strings.ContainsAny(s, "{}") && !strings.Contains(s, "//")
-}
-
 // headerKey names a header in a policy.
 func headerKey(name string) string {
 	if name == "host" {

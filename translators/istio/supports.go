@@ -30,9 +30,12 @@ type when = []f.Condition
 // conditional are the rows that hold under a condition.
 var conditional = []row{
 	{f.RouteSplit, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteSplit, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RouteBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteBackend, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RouteBackend, when{f.CondPortsUnknown}, report.Approximated, "a backend with one port is called at that port, whichever was called", "split/services-not-given"},
 	{f.RouteInvalidBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteInvalidBackend, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RoutePath, when{f.CondEmptyValue}, report.Dropped, "Istio has no empty path to compare with", ""},
 	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
@@ -118,6 +121,7 @@ var general = []row{
 }
 
 const (
+	noTLS      = "on a port that is declared as TLS or HTTPS Istio routes by SNI alone, and callers differ in the name they ask for"
 	noUDP      = "UDP does not pass Istio's proxies"
 	noRegex    = "an AuthorizationPolicy compares with a value, its beginning or its end, and nothing else"
 	emptyNote  = "an AuthorizationPolicy cannot compare with nothing"
