@@ -3,14 +3,13 @@ package cli
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/meshknot/meshknot/translators"
-	"github.com/meshknot/meshknot/translators/all"
-	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/policies"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -26,103 +25,88 @@ func versionCommand(a *app) *cobra.Command {
 	}
 }
 
+func completionCommand(a *app) *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:       "completion SHELL",
+		Short:     "Print the completion script of a shell: " + strings.Join(shells, ", "),
+		Example:   "  meshknot completion bash",
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: shells,
+		RunE: func(c *cobra.Command, args []string) error {
+			switch args[0] {
+			case "bash":
+				return c.Root().GenBashCompletionV2(a.out, true)
+			case "zsh":
+				return c.Root().GenZshCompletion(a.out)
+			case "fish":
+				return c.Root().GenFishCompletion(a.out, true)
+			}
+			return c.Root().GenPowerShellCompletionWithDesc(a.out)
+		},
+	}
+}
+
 func codeCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "code [MKnnnn]",
+		Use:     "code [CODE]",
 		Short:   "Explain a finding's code, or list them all",
-		Example: "  meshknot code MK2009",
+		Example: "  meshknot code MK2009\n  meshknot code",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var out []string
-			for _, r := range report.Codes() {
+			for _, r := range codes() {
 				out = append(out, string(r.Code)+"\t"+r.Title)
 			}
 			return out, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-				for _, r := range report.Codes() {
-					fmt.Fprintf(w, "%s\t%s\t%s\n", r.Code, r.Severity, r.Title)
-				}
-				return w.Flush()
+				return a.listCodes()
 			}
-			for _, r := range report.Codes() {
-				if string(r.Code) == strings.ToUpper(args[0]) {
-					fmt.Fprintf(a.out, "%s (%s): %s\n\n%s\n", r.Code, r.Severity, r.Title, r.Explain)
-					if r.Hint != "" {
-						fmt.Fprintf(a.out, "\nhint: %s\n", r.Hint)
-					}
-					return nil
-				}
-			}
-			return cannot("no code %q: meshknot code lists them", args[0])
+			return a.explainCode(report.Code(strings.ToUpper(args[0])))
 		},
 	}
 }
 
-func backendsCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "backends",
-		Short: "Say what each back end can keep",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return cannot("want ls or show NAME") },
-	}
-	c.AddCommand(&cobra.Command{
-		Use:     "ls",
-		Short:   "List the back ends and their versions",
-		Example: "  meshknot backends ls",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "BACKEND\tVERSIONS\tEXACT\tOTHER")
-			for _, b := range all.Pipeline().Backends {
-				exact, other := 0, 0
-				for _, r := range b.Supports(translators.Target{Backend: b.Name()}) {
-					if r.Class == report.Exact {
-						exact++
-					} else {
-						other++
-					}
-				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", b.Name(), strings.Join(b.Versions(), ", "), exact, other)
-			}
-			return w.Flush()
-		},
-	}, &cobra.Command{
-		Use:     "show NAME[@VERSION]",
-		Short:   "Print the support table of a back end",
-		Example: "  meshknot backends show istio",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return a.showBackend(args[0]) },
-	})
-	return c
+// codes lists every code: those of the table and those of the shipped rules.
+func codes() []report.Row {
+	return slices.Concat(report.Codes(), ruleCodes())
 }
 
-func (a *app) showBackend(name string) error {
-	targets, err := (&targetFlags{to: []string{name}}).targets()
-	if err != nil {
-		return err
+// ruleCodes lists the codes of the shipped rules as rows of the code table.
+func ruleCodes() []report.Row {
+	var out []report.Row
+	for _, r := range policies.New(policies.Shipped()...).Rules() {
+		out = append(out, report.Row{Code: r.Code, Severity: r.Severity, Title: r.Title, Explain: r.Description, Hint: r.Hint})
 	}
-	b, _ := all.Pipeline().Backend(targets[0].Backend)
+	slices.SortFunc(out, func(a, b report.Row) int { return strings.Compare(string(a.Code), string(b.Code)) })
+	return out
+}
+
+func (a *app) listCodes() error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FEATURE\tWHEN\tCLASS\tPROVED BY\tNOTE")
-	for _, r := range b.Supports(targets[0]) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Feature, when(r), r.Class, r.Case, r.Note)
+	for _, r := range codes() {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Code, r.Severity, r.Title)
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return w.Flush()
+}
+
+func (a *app) explainCode(code report.Code) error {
+	is := func(r report.Row) bool { return r.Code == code }
+	rows := report.Codes()
+	i := slices.IndexFunc(rows, is)
+	if i < 0 {
+		rows = ruleCodes() // later, for the rules have to be compiled
+		i = slices.IndexFunc(rows, is)
+	}
+	if i < 0 {
+		return cannot("no code %q: meshknot code lists them", code)
+	}
+	r := rows[i]
+	fmt.Fprintf(a.out, "%s (%s): %s\n\n%s\n", r.Code, r.Severity, r.Title, r.Explain)
+	if r.Hint != "" {
+		fmt.Fprintf(a.out, "\nhint: %s\n", r.Hint)
 	}
 	return nil
-}
-
-func when(r feature.Row) string {
-	if len(r.When) == 0 {
-		return "always"
-	}
-	var out []string
-	for _, c := range r.When {
-		out = append(out, string(c))
-	}
-	return strings.Join(out, " and ")
 }

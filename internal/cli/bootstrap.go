@@ -31,7 +31,7 @@ func bootstrapOf(a *app, name, short string, write func(bootstrap.Options) ([]by
 			if err != nil {
 				return status{exitCannot, err}
 			}
-			_, err = a.out.Write(append(text, '\n'))
+			_, err = a.out.Write(text)
 			return err
 		},
 	}

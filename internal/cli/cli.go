@@ -56,11 +56,9 @@ type app struct {
 
 // Main runs a command line and returns its exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	root := Root(in, out, errw)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := root.Execute()
 	if err == nil {
 		return exitOK
 	}
@@ -73,6 +71,14 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		fmt.Fprintf(errw, "meshknot: %v\n", err)
 	}
 	return code
+}
+
+// untilInterrupted returns a context that ends with the first interrupt, for
+// verbs that last. The second one ends the process, as the first does elsewhere.
+func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // Root returns the command tree.
@@ -95,7 +101,8 @@ Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
 	root.AddCommand(
 		translateCommand(a), validateCommand(a), lossesCommand(a), backendsCommand(a),
 		policyCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),
-		codeCommand(a), versionCommand(a))
+		codeCommand(a), completionCommand(a), versionCommand(a))
+	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os/exec"
+
 	"github.com/spf13/cobra"
 
 	"github.com/meshknot/meshknot/internal/demo"
@@ -18,7 +20,12 @@ was observed. It ends with status 0 only if all agree.`,
 		Example: "  meshknot demo",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ok, err := demo.Run(c.Context(), a.out, o)
+			if _, err := exec.LookPath(o.Envoy); o.Envoy != "" && err != nil {
+				return cannot("--envoy: %w", err)
+			}
+			ctx, stop := untilInterrupted(c.Context())
+			defer stop()
+			ok, err := demo.Run(ctx, a.out, o)
 			switch {
 			case err != nil:
 				return status{exitCannot, err}

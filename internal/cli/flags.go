@@ -120,7 +120,7 @@ type targetFlags struct {
 func (f *targetFlags) register(c *cobra.Command, required bool) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.to, "to", nil, "back ends, such as envoy,istio@1.26, or all")
-	fl.StringArrayVar(&f.options, "option", nil, "BACKEND.KEY=VALUE: an option of a back end (meshknot backends show NAME lists them)")
+	fl.StringArrayVar(&f.options, "option", nil, "BACKEND.KEY=VALUE: an option of a back end, such as istio.root-namespace=istio-config (repeatable)")
 	fl.StringVar(&f.trustDomain, "trust-domain", "cluster.local", "trust domain of the accounts' SPIFFE identities")
 	fl.StringArrayVar(&f.allow, "allow", nil, "CODE=Kind/ns/name[:reason]: accept one refusal (repeatable)")
 	if required {
@@ -153,7 +153,22 @@ func (f *targetFlags) targets() ([]translators.Target, error) {
 		}
 		out = append(out, translators.Target{Backend: name, Version: version})
 	}
+	if len(out) == 0 {
+		return nil, cannot("--to names no back end")
+	}
+	out = once(out)
 	return out, f.fill(out)
+}
+
+// once keeps the first of targets that are the same.
+func once(targets []translators.Target) []translators.Target {
+	var out []translators.Target
+	for _, t := range targets {
+		if !slices.ContainsFunc(out, func(o translators.Target) bool { return name(o) == name(t) }) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (f *targetFlags) fill(targets []translators.Target) error {

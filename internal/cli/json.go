@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
-
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/report"
@@ -51,10 +49,7 @@ func (a *app) emitJSON(t translation) error {
 		}
 		doc.Backends = append(doc.Backends, part)
 	}
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(doc)
+	return report.WriteJSON(a.out, doc)
 }
 
 func located(t translation, found report.Report) []any {

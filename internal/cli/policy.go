@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -122,6 +120,7 @@ func policyEval(a *app) *cobra.Command {
 			if err := a.render(a.out, find.output, set, found, find.colored(a.out)); err != nil {
 				return err
 			}
+			fmt.Fprintln(a.err, tally(set, found))
 			return conclude(found, report.Severity(find.failOn))
 		},
 	}
@@ -130,57 +129,4 @@ func policyEval(a *app) *cobra.Command {
 	c.Flags().StringArrayVar(&dirs, "policy", nil, "directory of further rules (repeatable)")
 	c.Flags().BoolVar(&shipped, "shipped-policies", true, "run the rules that meshknot ships")
 	return c
-}
-
-func policyTest(a *app) *cobra.Command {
-	var run string
-	var verbose bool
-	c := &cobra.Command{
-		Use:     "test [DIR]",
-		Short:   "Run the Rego tests and samples of a directory, or of the shipped rules",
-		Example: "  meshknot policy test",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			var fsys fs.FS = policies.Files()
-			if len(args) == 1 {
-				fsys = os.DirFS(args[0])
-			}
-			results, err := policies.Test(c.Context(), fsys, run)
-			if err != nil {
-				return status{exitCannot, err}
-			}
-			return a.testResults(results, verbose)
-		},
-	}
-	c.Flags().StringVar(&run, "run", "", "only tests whose name matches this expression")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show tests that pass too")
-	return c
-}
-
-// testResults prints results as go test does.
-func (a *app) testResults(results []policies.TestResult, verbose bool) error {
-	passed, failed := 0, 0
-	for _, r := range results {
-		word := "PASS"
-		switch {
-		case r.Skipped:
-			word = "SKIP"
-		case r.Passed:
-			passed++
-		default:
-			word = "FAIL"
-			failed++
-		}
-		if verbose || word == "FAIL" {
-			fmt.Fprintf(a.out, "--- %s: %s (%.2fs)\n", word, r.Name, r.Duration.Seconds())
-			if r.Message != "" {
-				fmt.Fprintf(a.out, "    %s\n", strings.ReplaceAll(r.Message, "\n", "\n    "))
-			}
-		}
-	}
-	fmt.Fprintf(a.out, "%d passed, %d failed\n", passed, failed)
-	if failed > 0 || passed == 0 {
-		return status{code: exitNo}
-	}
-	return nil
 }

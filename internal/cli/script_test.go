@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"errors"
+	"flag"
+	"fmt"
 	"os"
-	"strings"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+var update = flag.Bool("update", false, "write docs/cli.md, docs/codes.md and docs/capabilities.md")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
@@ -14,34 +20,37 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/*.txtar: each verb with every exit status.
+// TestScripts runs testdata/*.txtar: each verb with every exit status. Scripts
+// find the examples in "examples", as at the root of the repository.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata",
-		UpdateScripts: os.Getenv("MESHKNOT_UPDATE_SCRIPTS") != "",
-		Setup: func(env *testscript.Env) error {
-			root, err := os.Getwd()
-			if err != nil {
-				return err
-			}
-			env.Setenv("EXAMPLES", root+"/../../examples")
-			return nil
-		},
+		Dir:   "testdata",
+		Setup: func(env *testscript.Env) error { return copyExamples(env.WorkDir) },
 		// "status N COMMAND..." demands an exit status.
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": wantStatus},
 	})
+}
+
+// repository is the way from here to the root.
+const repository = "../.."
+
+func copyExamples(dir string) error {
+	return os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(repository, "examples")))
 }
 
 func wantStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND...")
 	}
-	err := ts.Exec(args[1], args[2:]...)
-	got := "0"
-	if err != nil {
-		got = strings.TrimPrefix(err.Error(), "exit status ")
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
 	}
-	if got != args[0] {
-		ts.Fatalf("exit status %s, want %s", got, args[0])
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
 	}
 }

@@ -60,7 +60,9 @@ what they have. Beyond loopback it wants mTLS.`,
 				o.TLS = &tls
 			}
 			s.server, s.engine = xds.New(o), engine.New(all.Pipeline(), targets, waivers)
-			return s.run(c.Context(), xdsListen, adminListen, watched)
+			ctx, stop := untilInterrupted(c.Context())
+			defer stop()
+			return s.run(ctx, xdsListen, adminListen, watched)
 		},
 	}
 	s.in.register(c)
@@ -86,24 +88,24 @@ func (s *serving) run(ctx context.Context, xdsListen, adminListen string, watche
 	defer stop()
 	ended := make(chan error, 2)
 	n := 0
-	start := func(addr string, serve func(context.Context, net.Listener) error) error {
+	start := func(what, addr string, serve func(context.Context, net.Listener) error) error {
 		lis, err := net.Listen("tcp", addr)
 		if err != nil {
 			return status{exitCannot, err}
 		}
 		n++
 		go func() { ended <- serve(ctx, lis) }()
+		fmt.Fprintf(s.app.err, "Serving %s on %s.\n", what, lis.Addr())
 		return nil
 	}
-	if err := start(xdsListen, s.server.Serve); err != nil {
+	if err := start("xDS", xdsListen, s.server.Serve); err != nil {
 		return err
 	}
 	if adminListen != "" {
-		if err := start(adminListen, s.server.ServeAdmin); err != nil {
+		if err := start("status", adminListen, s.server.ServeAdmin); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(s.app.err, "Serving xDS on %s.\n", xdsListen)
 	var changes <-chan struct{}
 	if watched {
 		changes = watch.Changes(ctx, s.in.files, watch.Options{})
@@ -159,6 +161,7 @@ func (s *serving) reload() error {
 	if err := s.server.Update(state); err != nil {
 		return status{exitCannot, err}
 	}
+	opened(s.app.err, s.in.access, res.Units)
 	fmt.Fprintf(s.app.err, "%d units, %d compiled; %d resources.\n", len(res.Units), len(res.Recompiled), served)
 	return nil
 }

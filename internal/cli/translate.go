@@ -1,9 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
-	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,12 +21,14 @@ type translation struct {
 	engine.Result
 	set    *input.Set
 	access string
+	began  time.Time
 	// said are the findings of reading, of the front ends and of the run.
 	said   report.Report
 	fields []report.Ref
 }
 
 func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
+	began := time.Now()
 	targets, err := to.targets()
 	if err != nil {
 		return translation{}, err
@@ -39,7 +42,7 @@ func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
 		return translation{}, err
 	}
 	res := engine.New(all.Pipeline(), targets, waivers).Run(store)
-	return translation{res, set, in.access, append(found, res.Findings...).Sorted(), all.Fields(set)}, nil
+	return translation{res, set, in.access, began, append(found, res.Findings...).Sorted(), all.Fields(set)}, nil
 }
 
 // everything lists all findings, those of the back ends included.
@@ -68,8 +71,9 @@ func translateCommand(a *app) *cobra.Command {
 input field is accounted for; what a back end cannot keep is reported at the
 line that asks for it. A run with a refusal ends with status 1; what it prints
 still holds every deny, and nothing is written to --out without --partial.`,
-		Example: "  meshknot translate -f examples/bookstore --to envoy,istio -o dir --out rendered/",
-		Args:    cobra.NoArgs,
+		Example: "  meshknot translate -f examples/bookstore --to envoy -o dir --out rendered/\n" +
+			"  meshknot translate -f examples/strict --to istio@1.26 --access strict -o json",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := find.check(c); err != nil {
 				return err
@@ -91,7 +95,7 @@ still holds every deny, and nothing is written to --out without --partial.`,
 				}
 			}
 			verdict := conclude(t.everything(), report.Severity(find.failOn))
-			if err := a.emit(t, find.output, out, partial || verdict == nil); err != nil {
+			if err := a.emit(t, find.output, out, t.writable(verdict, partial)); err != nil {
 				return err
 			}
 			return verdict
@@ -101,57 +105,50 @@ still holds every deny, and nothing is written to --out without --partial.`,
 	to.register(c, true)
 	find.register(c, "yaml", "json", "dir")
 	c.Flags().StringVar(&out, "out", "", "directory for -o dir; replaced as a whole, and only if meshknot made it")
-	c.Flags().BoolVar(&partial, "partial", false, "write what is expressible to --out even when something was refused")
+	c.Flags().BoolVar(&partial, "partial", false, "write what is expressible to --out even when something was refused, unless a whole output is withheld")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show findings of severity info too")
 	_ = c.MarkFlagDirname("out")
 	return c
 }
 
-// emit prints or writes the artifacts.
+// emit prints or writes the artifacts and tells how it went.
 func (a *app) emit(t translation, format, dir string, write bool) error {
+	said := t.accounted()
 	switch format {
 	case "json":
-		return a.emitJSON(t)
+		if err := a.emitJSON(t); err != nil {
+			return err
+		}
 	case "yaml":
 		for _, o := range t.Outputs {
 			if err := sink.YAML(a.out, o.Artifacts); err != nil {
 				return status{exitCannot, err}
 			}
 		}
-		return nil
+	case "dir":
+		if !write {
+			said += fmt.Sprintf(" Nothing was written to %s: see the findings above.", dir)
+			break
+		}
+		n, err := sink.Directory(dir, t.Outputs)
+		if err != nil {
+			return status{exitCannot, err}
+		}
+		said += fmt.Sprintf(" %s written to %s in %d ms.", counted(n, "file"), dir, time.Since(t.began).Milliseconds())
 	}
 	a.table(t)
-	if !write {
-		fmt.Fprintf(a.err, "Nothing was written to %s: see the findings above, or use --partial.\n", dir)
-		return nil
-	}
-	n, err := sink.Directory(dir, t.Outputs)
-	if err != nil {
-		return status{exitCannot, err}
-	}
-	fmt.Fprintf(a.err, "%d files written to %s.\n", n, dir)
+	opened(a.err, t.access, t.Units)
+	fmt.Fprintln(a.err, said)
 	return nil
 }
 
-// table prints how each back end fares with the input's fields.
-func (a *app) table(t translation) {
-	w := tabwriter.NewWriter(a.err, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "BACKEND\tOBJECTS\tEXACT\tRELOCATED\tAPPROX\tNARROWED\tDROPPED\tWIDENED\t\n")
-	for _, o := range t.Outputs {
-		fmt.Fprintf(w, "%s\t%d\t", name(o.Target), len(o.Artifacts))
-		s := t.summary(o)
-		for _, class := range report.Classes() {
-			fmt.Fprintf(w, "%d\t", s.Classes[class])
-		}
-		fmt.Fprintln(w)
+// writable reports whether the output may replace what a directory holds:
+// nothing is missing, or what is missing was refused and the user knows. Output
+// that is withheld never replaces any, for it would take away what denies.
+func (t translation) writable(verdict error, partial bool) bool {
+	var s status
+	if !errors.As(verdict, &s) {
+		return true
 	}
-	_ = w.Flush()
-	fmt.Fprintf(a.err, "%d input fields, all accounted for. Access: %s.\n", len(t.fields), t.access)
-}
-
-func name(t translators.Target) string {
-	if t.Version != "" {
-		return t.Backend + "@" + t.Version
-	}
-	return t.Backend
+	return partial && s.code == exitNo && !slices.ContainsFunc(t.Outputs, func(o translators.Output) bool { return o.Withheld })
 }

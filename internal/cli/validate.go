@@ -23,8 +23,9 @@ func validateCommand(a *app) *cobra.Command {
 		Short: "Check policies: fields, references, conflicts and Rego rules",
 		Long: `Validate reads policies strictly, resolves their references, finds conflicts
 and runs the Rego rules. It translates nothing.`,
-		Example: "  meshknot validate -f examples/bookstore",
-		Args:    cobra.NoArgs,
+		Example: "  meshknot validate -f examples/bookstore\n" +
+			"  meshknot validate -f examples -o sarif --fail-on warning",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := find.check(c); err != nil {
 				return err
@@ -33,7 +34,8 @@ and runs the Rego rules. It translates nothing.`,
 			if err != nil {
 				return err
 			}
-			found = append(found, engine.New(all.Pipeline(), nil, nil).Run(store).Findings...)
+			res := engine.New(all.Pipeline(), nil, nil).Run(store)
+			found = append(found, res.Findings...)
 			rules, err := checkPolicies(c.Context(), set, policyDirs, shipped)
 			if err != nil {
 				return err
@@ -46,10 +48,8 @@ and runs the Rego rules. It translates nothing.`,
 			if err := a.render(a.out, find.output, set, shown, find.colored(a.out)); err != nil {
 				return err
 			}
-			if find.output == "text" {
-				fmt.Fprintf(a.err, "%d objects, %d errors, %d warnings.\n", len(set.Objects)+len(set.Rejected),
-					found.Worst(report.Error), found.Worst(report.Warning)-found.Worst(report.Error))
-			}
+			opened(a.err, in.access, res.Units)
+			fmt.Fprintln(a.err, tally(set, found))
 			return conclude(found, report.Severity(find.failOn))
 		},
 	}
@@ -90,9 +90,9 @@ what is not exact: relocated, approximated, narrowed, dropped or widened.`,
 			if err := a.render(a.out, find.output, t.set, lost, find.colored(a.out)); err != nil {
 				return err
 			}
-			if find.output == "text" {
-				a.table(t)
-			}
+			a.table(t)
+			opened(a.err, t.access, t.Units)
+			fmt.Fprintln(a.err, t.accounted())
 			return conclude(t.everything(), report.Severity(find.failOn))
 		},
 	}

@@ -152,25 +152,20 @@ func likely(outcome string, want []share) bool {
 }
 
 // chatter calls all the time, on one connection, until it is stopped, and
-// counts.
+// counts: what failed for want of a connection, and what was denied.
 type chatter struct {
-	stopped chan struct{}
-	done    sync.WaitGroup
-	calls   int
-	failed  int
-	last    error
+	stopped               chan struct{}
+	done                  sync.WaitGroup
+	calls, failed, denied int
 }
 
-func startChatter(p plane, c call) *chatter {
+func startChatter(p plane, c call) (*chatter, error) {
+	conn, err := p.dial(c)
+	if err != nil {
+		return nil, fmt.Errorf("dialling: %w", err)
+	}
 	t := &chatter{stopped: make(chan struct{})}
-	t.done.Add(1)
-	go func() {
-		defer t.done.Done()
-		conn, err := p.dial(c)
-		if err != nil {
-			t.failed, t.last = 1, err
-			return
-		}
+	t.done.Go(func() {
 		defer conn.Close() //nolint:errcheck // nothing hangs on it any more
 		for {
 			select {
@@ -178,14 +173,16 @@ func startChatter(p plane, c call) *chatter {
 				return
 			case <-time.After(5 * time.Millisecond):
 			}
-			outcome, err := one(context.Background(), conn, c)
 			t.calls++
-			if outcome == outcomeFailed || outcome == outcomeDenied {
-				t.failed, t.last = t.failed+1, err
+			switch outcome, _ := one(context.Background(), conn, c); outcome {
+			case outcomeFailed:
+				t.failed++
+			case outcomeDenied:
+				t.denied++
 			}
 		}
-	}()
-	return t
+	})
+	return t, nil
 }
 
 func (t *chatter) stop() {

@@ -139,8 +139,8 @@ type envoy struct {
 	log    string // a file
 }
 
-// startEnvoy starts an Envoy. What it lets go of it gives a second only, for
-// policies reach new connections alone.
+// startEnvoy starts an Envoy. Policies reach new connections alone, so it asks
+// the others to go at once when a listener changes and ends them after a second.
 func startEnvoy(binary, path string, config []byte) (*envoy, error) {
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		return nil, fmt.Errorf("writing a bootstrap: %w", err)
@@ -152,7 +152,7 @@ func startEnvoy(binary, path string, config []byte) (*envoy, error) {
 	defer log.Close() //nolint:errcheck // Envoy has it open itself
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
-		"--drain-time-s", "1", "--log-level", "error")
+		"--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "error")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 2 * time.Second
 	cmd.Stderr = log

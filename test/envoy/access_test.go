@@ -39,7 +39,8 @@ func askAt(t *testing.T, address string, id *tls.Config, request string) (int, s
 	if _, err := io.WriteString(c, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
 		return 0, err.Error()
 	}
-	reply, err := http.ReadResponse(bufio.NewReader(c), nil)
+	method, _, _ := strings.Cut(first, " ")
+	reply, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
 	if err != nil {
 		return 0, err.Error()
 	}

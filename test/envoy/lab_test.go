@@ -87,12 +87,23 @@ func (l *lab) serve(target translators.Target, units []ir.Unit, change ...func(*
 			c(&all[i])
 		}
 	}
-	must(l.t, l.server.Update(server.State{Units: units, Artifacts: map[string][]translators.Artifact{"envoy": all}}))
+	l.update(units, all)
+}
+
+func (l *lab) update(units []ir.Unit, artifacts []translators.Artifact) {
+	l.t.Helper()
+	must(l.t, l.server.Update(server.State{Units: units, Artifacts: map[string][]translators.Artifact{"envoy": artifacts}}))
 }
 
 // proxy starts an Envoy with an identity, in a way that more may change, and
 // waits until it has what is served.
 func (l *lab) proxy(id ir.Identity, more ...func(*bootstrapv3.Bootstrap)) {
+	l.t.Helper()
+	l.start(id, more...)
+	l.await(id)
+}
+
+func (l *lab) start(id ir.Identity, more ...func(*bootstrapv3.Bootstrap)) {
 	l.t.Helper()
 	dir := l.t.TempDir()
 	path := filepath.Join(dir, "bootstrap.json")
@@ -104,7 +115,6 @@ func (l *lab) proxy(id ir.Identity, more ...func(*bootstrapv3.Bootstrap)) {
 	must(l.t, err)
 	must(l.t, os.WriteFile(path, text, 0o600))
 	l.run(dir, "-c", path, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "1")
-	l.await(id)
 }
 
 // bootstrap is what the product makes for a proxy.
@@ -144,7 +154,7 @@ func (l *lab) await(id ir.Identity) {
 		s := l.server.Status()
 		return s.Nacks > 0 || slices.ContainsFunc(s.Nodes, func(n server.NodeStatus) bool {
 			listens := slices.ContainsFunc(n.Types, func(t server.TypeStatus) bool { return t.TypeURL == xds.TypeListener && t.Accepted != "" })
-			return n.Account == id.Account && n.InSync && listens
+			return n.Namespace == id.Namespace && n.Account == id.Account && n.InSync && listens
 		})
 	})
 }

@@ -46,7 +46,7 @@ var supports = feature.Table{
 	{Feature: feature.AccessPort, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.AccessPort, When: when(feature.CondTCP), Class: report.Exact, Case: "access/tcp"},
 	{Feature: feature.AccessPort, When: when(feature.CondAnyHTTPPort), Class: report.Exact,
-		Note: "a port that no Service leads to is handled as HTTP", Case: "access/any-port"},
+		Note: "a port that no Service leads to is handled as HTTP", Case: "mesh/any-http-port"},
 	{Feature: feature.AccessPort, Class: report.Exact, Case: "access/port"},
 
 	{Feature: feature.AccessPath, When: when(feature.CondRegex), Class: report.Exact, Case: "access/path-regex"},

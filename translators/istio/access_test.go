@@ -162,6 +162,10 @@ func TestRootNamespace(t *testing.T) {
 	if !slices.Equal(codes(found), []report.Code{report.Refused}) {
 		t.Errorf("findings %v", found)
 	}
+	w.Grants = nil
+	if _, found := made(t, ir.Unit{Workload: &w}, target); len(found) != 1 {
+		t.Errorf("findings without a grant: %v", found)
+	}
 	out, found = made(t, ir.Unit{Namespace: &ir.Namespace{Name: "shop", Enforced: true}}, target)
 	if len(out) > 0 || !slices.Equal(codes(found), []report.Code{report.Refused}) {
 		t.Errorf("made %v, findings %v", names(out), found)

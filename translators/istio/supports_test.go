@@ -66,6 +66,9 @@ func TestClasses(t *testing.T) {
 		{"two conditions on a header, allowed", "", feature.AccessHeader, []feature.Condition{feature.CondExact, feature.CondRepeatedName}, report.Exact},
 		{"a header that proxies write, routed", "", feature.RouteHeader, []feature.Condition{feature.CondExact, feature.CondReservedHeader}, report.Dropped},
 		{"UDP, routed", "", feature.RouteSplit, []feature.Condition{feature.CondUDP}, report.Dropped},
+		{"TLS, split", "", feature.RouteSplit, []feature.Condition{feature.CondTCP, feature.CondTLS}, report.Dropped},
+		{"TLS, to another Service", "", feature.RouteBackend, []feature.Condition{feature.CondTCP, feature.CondTLS}, report.Dropped},
+		{"TCP, split", "", feature.RouteSplit, []feature.Condition{feature.CondTCP}, report.Exact},
 		{"retries on TCP", "", feature.Retries, []feature.Condition{feature.CondTCP}, report.Exact},
 		{"retries on HTTP", "", feature.Retries, []feature.Condition{feature.CondPlainHTTP}, report.Approximated},
 		{"paths without a condition on one", "", feature.PathNormalisation, nil, report.Exact},
@@ -126,6 +129,27 @@ func TestRefusal(t *testing.T) {
 				t.Errorf("no finding is %s: %v", tt.want, v.Findings)
 			}
 		})
+	}
+}
+
+// What is widened and waived is said as it was asked for.
+func TestWaived(t *testing.T) {
+	w := bookstore(grant([]int32{8080}, path(ir.MatchExact, "/a//b")))
+	at := ref("HTTPRouteGroup", "books", "spec.matches[0].pathRegex")
+	w.Grants[0].Matches[0].PathRef = at
+	waiver := feature.Waiver{Code: report.Refused, Object: at.Object(), Reason: "the server refuses it"}
+	v := feature.Check(ir.Unit{Workload: &w}, "istio", New().Supports(translators.Target{}), []feature.Waiver{waiver})
+	out, _ := made(t, v.Unit, translators.Target{})
+	same(t, specs(out, "AuthorizationPolicy")[1].(object)["rules"], `[{from: `+web+`, to: [{operation: {ports: ["8080"], paths: ["/a//b"]}}]}]`)
+}
+
+// Istio ignores the TCP routes of a port that is declared as TLS, so none are made.
+func TestTLSPort(t *testing.T) {
+	s := reviews(443, ir.TCP, route("s", []ir.Match{all()}, to("v1", 443, 1), to("v2", 443, 1)))
+	s.Ports[0].TLS = true
+	out, v := checked(t, ir.Unit{Service: &s}, translators.Target{})
+	if len(out) > 0 || !slices.Contains(codes(v.Findings), report.Lossy) {
+		t.Errorf("made %v, findings %v", names(out), v.Findings)
 	}
 }
 

@@ -90,6 +90,12 @@ func TestService(t *testing.T) {
 	if route.Name != kube.DefaultRoute || !route.Matches[0].IsAll() || !slices.Equal(route.Backends[0].Servers, want) {
 		t.Errorf("route %+v", route)
 	}
+	for _, selector := range []string{"", "selector: {}, ", "selector: {statefulset.kubernetes.io/pod-name: a-0}, "} {
+		u := one(t, "Service default/s", input.Settings{}, append(in[1:], service("s", "{"+selector+"ports: [{port: 1}]}"))...)
+		if servers := u.Service.Ports[0].Routes[0].Backends[0].Servers; servers != nil {
+			t.Errorf("behind %q: %v", selector, servers)
+		}
+	}
 	_, found := lower(t, input.Settings{}, in...)
 	var fields []string
 	for _, f := range found {
@@ -113,6 +119,8 @@ func TestWorkloadPorts(t *testing.T) {
 		service("s", "{selector: {app: a}, ports: [{name: http, port: 80, targetPort: web}, {name: u, port: 54, targetPort: web, protocol: UDP}, {name: lost, port: 81, targetPort: nosuch}]}"),
 		service("t", "{selector: {app: a, v: '1'}, ports: [{name: tcp, port: 80, targetPort: 8080}, {name: http-q, port: 9}]}"),
 		service("q", "{selector: {v: '1'}, ports: [{name: http-q, port: 9}, {name: b, port: 10, targetPort: 9}]}"),
+		service("a", "{selector: {app: a}, ports: [{name: u, port: 8080, protocol: UDP}]}"),
+		service("broken", "{selector: {app: a}, prots: [], ports: [{port: 1}]}"),
 		service("other", "{selector: {app: a, v: '2'}, ports: [{port: 1}]}"),
 		service("none", "{ports: [{port: 1}]}")).Workload
 	var got []string
@@ -150,6 +158,21 @@ func TestPods(t *testing.T) {
 	w := one(t, "Workload default/default", input.Settings{}, pod, deployment("z", "", "app: a", "")).Workload
 	if len(w.Pods) != 1 || w.Pods[0].Ref.Kind != "Deployment" {
 		t.Errorf("a class of a pod and a Deployment: %+v", w.Pods)
+	}
+}
+
+// What is in error is not there: it neither routes nor is anybody behind it.
+func TestRejected(t *testing.T) {
+	s, d := service("s", "{selector: {app: a}, ports: [{port: 1}]}"), deployment("d", "x", "app: a", "")
+	account := "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: x}"
+	if w := one(t, "Workload default/x", input.Settings{}, account, s, strings.Replace(d, "selector:", "selektor: 1, selector:", 1)).Workload; w.Pods != nil {
+		t.Errorf("pods of a Deployment in error: %+v", w.Pods)
+	}
+	units, _ := lower(t, input.Settings{}, strings.Replace(s, "selector:", "selektor: 1, selector:", 1), d)
+	for _, u := range units {
+		if u.Service != nil {
+			t.Errorf("a Service in error: %+v", u.Service)
+		}
 	}
 }
 
@@ -205,7 +228,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
-	s := service("s", "{selector: {app: a}, ports: [{name: http, port: 80, targetPort: web}, {name: other, port: 81}]}")
+	s := service("s", "{selector: {app: a}, ports: [{name: http, port: 80, targetPort: web}, {name: dns, port: 81}]}")
 	slice := func(name, ports, endpoints string) string {
 		return "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name + ", labels: {kubernetes.io/service-name: s}}\naddressType: IPv4\nports: [" + ports + "]\nendpoints: [" + endpoints + "]"
 	}

@@ -1,6 +1,7 @@
 package smi_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/meshknot/meshknot/translators/input"
@@ -137,6 +138,33 @@ sources: [{kind: ServiceAccount, name: web}]
 specs: [{kind: HTTPRouteGroup, name: paths, matches: [b]}]`),
 			codes: []string{"info MK2029 TrafficTarget/t destination.port"},
 			want:  []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 90 [exact /b]"}},
+		{name: "port of an old version, open world", in: []string{paths, `
+apiVersion: access.smi-spec.io/v1alpha2
+kind: TrafficTarget
+metadata: {name: t}
+spec: {destination: {kind: ServiceAccount, name: reviews, port: 90}, sources: [{kind: ServiceAccount, name: web}], rules: [{kind: HTTPRouteGroup, name: paths, matches: [b]}]}`},
+			codes: []string{"info MK2029 TrafficTarget/t spec.destination.port", "warning MK2024 TrafficTarget/t spec.destination", "warning MK2025 TrafficTarget/t spec.destination"},
+			want:  []string{"closed"}},
+		{name: "open world, port and path", in: []string{paths, tcpRoute("p80", "80"), target("t", "{kind: TCPRoute, name: p80}, {kind: HTTPRouteGroup, name: paths}")},
+			codes: []string{"warning MK2024 TrafficTarget/t spec.destination", "warning MK2025 TrafficTarget/t spec.destination"},
+			want:  []string{"closed"}},
+		{name: "open world, all ports and path", in: []string{paths, tcpRoute("all", ""), target("t", "{kind: TCPRoute, name: all}, {kind: HTTPRouteGroup, name: paths, matches: [b]}")},
+			codes: []string{"warning MK2025 TrafficTarget/t spec.destination"},
+			want:  []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 0 [exact /b]"}},
+		{name: "protocol from HTTP rules with the port of an old version", in: []string{service("reviews", "reviews", "{name: a, port: 1}", "{name: b, port: 2}"), app("reviews"), account("web"), paths, `
+apiVersion: access.smi-spec.io/v1alpha2
+kind: TrafficTarget
+metadata: {name: t}
+spec: {destination: {kind: ServiceAccount, name: reviews, port: 2}, sources: [{kind: ServiceAccount, name: web}], rules: [{kind: HTTPRouteGroup, name: paths, matches: [b]}]}`},
+			codes: []string{"info MK2023 Service/reviews spec.ports[1]", "info MK2029 TrafficTarget/t spec.destination.port"},
+			want:  []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 2 [exact /b]"}},
+		{name: "a destination of no known kind", in: with(plain, strings.Replace(target("t", "{kind: TCPRoute, name: main}"), "kind: ServiceAccount", "kind: Deployment", 1)),
+			codes: []string{"error MK2027 TrafficTarget/t spec.destination.kind"}, want: []string{"closed"}},
+		{name: "hole 18, ports of pods in traefik, paths from the start", settings: traefik, in: with(rich, routeGroup("api", "{name: api, pathRegex: /api/.*}"), tcpRoute("admin", "90"), target("t", "{kind: TCPRoute, name: admin}, {kind: HTTPRouteGroup, name: api}")),
+			want: []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 90 [prefix /api/]"}},
+		{name: "hole 22, anchoring in traefik", settings: traefik, in: with(rich, tcpRoute("pods", "8080, 13306"), routeGroup("api", "{name: api, pathRegex: /api}"), target("t", "{kind: HTTPRouteGroup, name: api}"), target("u", "{kind: TCPRoute, name: pods}")),
+			codes: []string{"warning MK2016 HTTPRouteGroup/api spec.matches[0].pathRegex"},
+			want:  []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 90 8080 [prefix /api]", "u: spiffe://t/ns/shop/sa/web -> 8080 13306 [all]"}},
 		{name: "protocol from HTTP rules", in: []string{service("reviews", "reviews", "{name: a, port: 1}", "{name: b, port: 2}"), app("reviews"), account("web"), paths, tcpRoute("one", "1"),
 			target("t", "{kind: TCPRoute, name: one}, {kind: HTTPRouteGroup, name: paths, matches: [b]}")},
 			codes: []string{"info MK2023 Service/reviews spec.ports[0]"},
@@ -173,6 +201,8 @@ func TestBindings(t *testing.T) {
 			[]string{"error MK2026 TrafficTarget/t spec.sources[0]"}, []string{"closed"}},
 		{"source by labels", []string{plain, bound("b", "{podLabelSelector: {matchLabels: {app: web}}}"), from("ServiceAccount", "reviews", "b")},
 			[]string{"error MK2034 TrafficTarget/t spec.sources[0]"}, []string{"closed"}},
+		{"source elsewhere", []string{plain, strings.ReplaceAll(bound("b", "{serviceAccount: web}"), "metadata: {name:", "metadata: {namespace: blue, 'name':"), strings.Replace(from("ServiceAccount", "reviews", "b"), "name: b}", "name: b, namespace: blue}", 1)},
+			[]string{"error MK2004 TrafficTarget/t spec.sources[0]"}, []string{"closed"}},
 		{"destination", []string{plain, bound("b", "{serviceAccount: reviews}"), bound("w", "{serviceAccount: web}"), from("IdentityBinding", "b", "w")},
 			[]string{"info MK2034 TrafficTarget/t spec.destination", "info MK2034 TrafficTarget/t spec.sources[0]"}, []string{"closed", "t: spiffe://t/ns/shop/sa/web -> 9080 [all]"}},
 		{"unknown destination", []string{plain, bound("w", "{serviceAccount: web}"), from("IdentityBinding", "reviews", "w")},
