@@ -148,7 +148,7 @@ func TestOnlyChangesAreSent(t *testing.T) {
 
 func TestRefusalIsLedBackAndNotRepeated(t *testing.T) {
 	s, addr := start(t, Options{})
-	a, b := artifact(rs.ClusterType, "reviews", "", ir.Audience{}), artifact(rs.ClusterType, "reviews-v2", "", ir.Audience{})
+	a, b := artifact(rs.ClusterType, "v2", "", ir.Audience{}), artifact(rs.ClusterType, "reviews-v2", "", ir.Audience{})
 	if err := s.Update(envoyState(a, b)); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestRefusalIsLedBackAndNotRepeated(t *testing.T) {
 	// What was refused was never used, yet the step between still offers it.
 	for p := c.next(); ; p = c.next() {
 		c.ack(p)
-		if slices.Equal(names(t, p), []string{"reviews"}) {
+		if slices.Equal(names(t, p), []string{"v2"}) {
 			break
 		}
 	}

@@ -153,9 +153,17 @@ func (l *lab) await(id ir.Identity) {
 	eventually(l.t, "listeners that are in use at "+id.Account, func() bool {
 		s := l.server.Status()
 		return s.Nacks > 0 || slices.ContainsFunc(s.Nodes, func(n server.NodeStatus) bool {
-			listens := slices.ContainsFunc(n.Types, func(t server.TypeStatus) bool { return t.TypeURL == xds.TypeListener && t.Accepted != "" })
-			return n.Namespace == id.Namespace && n.Account == id.Account && n.InSync && listens
+			return n.Namespace == id.Namespace && n.Account == id.Account && inUse(n, xds.TypeCluster) && inUse(n, xds.TypeListener)
 		})
+	})
+}
+
+// inUse reports whether a proxy has taken over what it was sent of a type. What
+// it does not watch, such as routes while no listener needs any, it does not
+// answer for.
+func inUse(n server.NodeStatus, typeURL string) bool {
+	return slices.ContainsFunc(n.Types, func(t server.TypeStatus) bool {
+		return t.TypeURL == typeURL && t.Accepted != "" && t.Accepted == t.Sent
 	})
 }
 

@@ -10,12 +10,12 @@ var supports = feature.Table{
 	{Feature: feature.RouteSplit, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteSplit, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteSplit, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/weights"},
-	{Feature: feature.RouteSplit, Class: report.Exact, Case: "split/grpc"},
+	{Feature: feature.RouteSplit, Class: report.Exact, Case: "pairs/grpc-and-split"},
 
 	{Feature: feature.RouteBackend, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteBackend, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/weights"},
-	{Feature: feature.RouteBackend, Class: report.Exact, Case: "split/grpc"},
+	{Feature: feature.RouteBackend, Class: report.Exact, Case: "pairs/grpc-and-split"},
 
 	{Feature: feature.RouteInvalidBackend, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteInvalidBackend, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
@@ -24,7 +24,7 @@ var supports = feature.Table{
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RoutePath, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/match-path"},
-	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/grpc"},
+	{Feature: feature.RoutePath, Class: report.Exact, Case: "pairs/grpc-and-split"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},

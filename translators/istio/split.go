@@ -190,22 +190,23 @@ func (m mesh) destination(b ir.Backend, p ir.Port) object {
 	return d
 }
 
-// int32Weights brings weights into Istio's range. It reports whether their
-// ratio is kept; a share never becomes nothing.
+// int32Weights brings weights into Istio's range, in which their sum has to stay
+// too. It reports whether their ratio is kept; a share never becomes nothing.
 func int32Weights(backends []ir.Backend) ([]int64, bool) {
-	var divisor, most uint64
+	var divisor, total uint64
 	for _, b := range backends {
-		divisor, most = gcd(uint64(b.Weight), divisor), max(most, uint64(b.Weight))
+		divisor, total = gcd(uint64(b.Weight), divisor), total+uint64(b.Weight)
 	}
 	out := make([]int64, len(backends))
-	if most <= math.MaxInt32 {
+	if total <= math.MaxInt32 {
 		divisor = 1
 	}
-	exact := most/divisor <= math.MaxInt32
+	exact := total/divisor <= math.MaxInt32
+	room := math.MaxInt32 - uint64(len(backends)) // for the shares that are rounded up to 1
 	for i, b := range backends {
 		w := uint64(b.Weight) / divisor
-		if !exact {
-			w = max(1, (uint64(b.Weight)*math.MaxInt32+most/2)/most)
+		if !exact && b.Weight > 0 {
+			w = max(1, uint64(b.Weight)*room/total)
 		}
 		out[i] = int64(w)
 	}

@@ -156,10 +156,11 @@ func TestWeights(t *testing.T) {
 		want    []int64
 	}{
 		{"as they are", []uint32{50, 25}, true, []int64{50, 25}},
-		{"the largest that fits", []uint32{math.MaxInt32, 1}, true, []int64{math.MaxInt32, 1}},
+		{"the largest sum that fits", []uint32{math.MaxInt32 - 1, 1}, true, []int64{math.MaxInt32 - 1, 1}},
 		{"divided without loss", []uint32{1 << 31, 1 << 30}, true, []int64{2, 1}},
-		{"rounded", []uint32{1<<31 + 1, 1 << 30}, false, []int64{math.MaxInt32, 1<<30 - 1}},
-		{"rounded, but never to nothing", []uint32{math.MaxUint32, 1}, false, []int64{math.MaxInt32, 1}},
+		{"rounded", []uint32{1<<31 + 1, 1 << 30}, false, []int64{1431655763, 715827881}},
+		{"a sum that does not fit", []uint32{math.MaxInt32, 1}, false, []int64{math.MaxInt32 - 3, 1}},
+		{"rounded, but never to nothing", []uint32{math.MaxUint32 - 1, 1}, false, []int64{math.MaxInt32 - 3, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

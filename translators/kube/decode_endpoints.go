@@ -19,7 +19,7 @@ type endpoints struct {
 type subset struct {
 	Addresses         []endpointAddress `json:"addresses,omitempty"`
 	NotReadyAddresses []endpointAddress `json:"notReadyAddresses,omitempty"`
-	Ports             []endpointPort           `json:"ports,omitempty"`
+	Ports             []endpointPort    `json:"ports,omitempty"`
 }
 
 type endpointAddress struct {

@@ -33,7 +33,7 @@ func fill(u *ir.Unit) report.Report {
 		for i := range s.Ports {
 			p := &s.Ports[i]
 			p.Protocol = cmp.Or(p.Protocol, ir.TCP)
-			if n := len(p.Routes); n > 0 && p.Routes[n-1].Name == defaultRoute {
+			if n := len(p.Routes); n > 0 && isDefault(p.Routes[n-1], self) {
 				continue
 			}
 			p.Routes = append(p.Routes, ir.Route{
@@ -48,6 +48,12 @@ func fill(u *ir.Unit) report.Report {
 		}
 	}
 	return nil
+}
+
+// isDefault reports whether a route takes every request to the Service itself. Its
+// name does not tell: it may be that of somebody's object.
+func isDefault(r ir.Route, self ir.Name) bool {
+	return len(r.Backends) == 1 && r.Backends[0].Service == self && slices.ContainsFunc(r.Matches, ir.Match.IsAll)
 }
 
 // prune takes out what nothing can reach: routes behind one that takes every

@@ -40,7 +40,7 @@ func TestEveryPassSaysWhy(t *testing.T) {
 
 func TestDefault(t *testing.T) {
 	at := report.Ref{Kind: "Service", Name: "s", Field: "spec.ports[0]"}
-	own := ir.Route{Name: "default", Matches: []ir.Match{ir.MatchAll(at)}, Backends: []ir.Backend{to("own")}}
+	own := ir.Route{Name: "default", Matches: []ir.Match{ir.MatchAll(at)}, Backends: []ir.Backend{to("s")}}
 	u := ir.Unit{Service: &ir.Service{Namespace: "shop", Name: "s", Ports: []ir.Port{
 		{Number: 80, Ref: at}, {Number: 81, Protocol: ir.GRPC, Routes: []ir.Route{own}},
 	}}}
@@ -54,6 +54,12 @@ func TestDefault(t *testing.T) {
 	}
 	if !reflect.DeepEqual(u.Service.Ports, want) {
 		t.Errorf("got %+v\nwant %+v", u.Service.Ports, want)
+	}
+	named := ir.Unit{Service: &ir.Service{Namespace: "shop", Name: "s", Ports: []ir.Port{{Number: 80, Routes: []ir.Route{
+		{Name: "default", Matches: []ir.Match{path("/a")}, Backends: []ir.Backend{to("s")}},
+	}}}}}
+	if run(&named); len(named.Service.Ports[0].Routes) != 2 {
+		t.Errorf("a split named default is no default: %+v", named.Service.Ports[0].Routes)
 	}
 	w := ir.Unit{Workload: &ir.Workload{Ports: []ir.WorkloadPort{{Number: 1}, {Number: 2, Protocol: ir.HTTP}}}}
 	run(&w)

@@ -143,7 +143,7 @@ apiVersion: access.smi-spec.io/v1alpha2
 kind: TrafficTarget
 metadata: {name: t}
 spec: {destination: {kind: ServiceAccount, name: reviews, port: 90}, sources: [{kind: ServiceAccount, name: web}], rules: [{kind: HTTPRouteGroup, name: paths, matches: [b]}]}`},
-			codes: []string{"info MK2029 TrafficTarget/t spec.destination.port", "warning MK2024 TrafficTarget/t spec.destination", "warning MK2025 TrafficTarget/t spec.destination"},
+			codes: []string{"warning MK2024 TrafficTarget/t spec.destination", "warning MK2025 TrafficTarget/t spec.destination", "info MK2029 TrafficTarget/t spec.destination.port"},
 			want:  []string{"closed"}},
 		{name: "open world, port and path", in: []string{paths, tcpRoute("p80", "80"), target("t", "{kind: TCPRoute, name: p80}, {kind: HTTPRouteGroup, name: paths}")},
 			codes: []string{"warning MK2024 TrafficTarget/t spec.destination", "warning MK2025 TrafficTarget/t spec.destination"},
