@@ -31,6 +31,11 @@ type Options struct {
 	Server string
 	// Files prove who the proxy is to others. Without them it speaks plaintext.
 	Files Files
+	// SecretsDir is the directory in which Envoy finds what Secrets makes. With
+	// it Envoy reads Files again when they change; the target's option "sds" of
+	// the envoy back end must then be "file:" and the directory. Without it Envoy
+	// reads them once, when it starts.
+	SecretsDir string
 	// ServerIdentity is the SPIFFE ID that the xDS server must prove, over TLS
 	// with Files. When empty the server is spoken to in plaintext. gRPC cannot
 	// compare it: it compares the name in Server with the certificate's.
@@ -42,7 +47,7 @@ type Options struct {
 	StateOfTheWorld bool
 }
 
-// Files are the paths of PEM files; they are read again when they change.
+// Files are the paths of PEM files. gRPC reads them again when they change.
 type Files struct{ Cert, Key, CA string }
 
 func (f Files) given() bool { return f != Files{} }

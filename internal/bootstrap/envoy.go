@@ -12,6 +12,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -125,13 +126,13 @@ func (o Options) serverTLS() *corev3.TransportSocket {
 			CommonTlsContext: &tlsv3.CommonTlsContext{
 				TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
 				AlpnProtocols:                  []string{"h2"},
-				TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{Name: envoy.SecretIdentity}},
+				TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{o.secret(envoy.SecretIdentity)},
 				ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
 					CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
 						DefaultValidationContext: &tlsv3.CertificateValidationContext{
 							MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
 								SanType: tlsv3.SubjectAltNameMatcher_URI, Matcher: identity}}},
-						ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: envoy.SecretRoots}}},
+						ValidationContextSdsSecretConfig: o.secret(envoy.SecretRoots)}},
 			}})}}
 }
 
@@ -146,6 +147,33 @@ func (o Options) secrets() []*tlsv3.Secret {
 		{Name: envoy.SecretRoots, Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
 			TrustedCa: file(o.Files.CA), WatchedDirectory: directory(o.Files.CA)}}},
 	}
+}
+
+// Secrets makes the files of SecretsDir, by name. They hold paths, not keys.
+func Secrets(o Options) (map[string][]byte, error) {
+	o, err := o.normalise()
+	if err != nil {
+		return nil, fmt.Errorf("making secrets: %w", err)
+	}
+	out := map[string][]byte{}
+	for _, s := range o.secrets() {
+		response := &discoveryv3.DiscoveryResponse{Resources: []*anypb.Any{xds.Any(s)}}
+		if out[s.GetName()+".yaml"], err = render(response); err != nil { // all JSON is YAML
+			return nil, fmt.Errorf("making secrets: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// secret names a secret, and says where it comes from if not from the bootstrap.
+func (o Options) secret(name string) *tlsv3.SdsSecretConfig {
+	s := &tlsv3.SdsSecretConfig{Name: name}
+	if o.SecretsDir != "" {
+		s.SdsConfig = &corev3.ConfigSource{ResourceApiVersion: corev3.ApiVersion_V3,
+			ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{
+				Path: filepath.Join(o.SecretsDir, name+".yaml"), WatchedDirectory: &corev3.WatchedDirectory{Path: o.SecretsDir}}}}
+	}
+	return s
 }
 
 func file(path string) *corev3.DataSource {

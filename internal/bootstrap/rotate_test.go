@@ -27,9 +27,19 @@ func TestEnvoyReadsCertificatesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := Envoy(Options{Node: "sidecar~shop/web", Server: "127.0.0.1:1", Admin: "127.0.0.1:0", Files: Files(files), ServerIdentity: serverID})
+	o := Options{Node: "sidecar~shop/web", Server: "127.0.0.1:1", Admin: "127.0.0.1:0", Files: Files(files), ServerIdentity: serverID, SecretsDir: dir}
+	out, err := Envoy(o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	secrets, err := Secrets(o)
+	if err != nil || len(secrets) != 2 {
+		t.Fatalf("%d secrets, %v", len(secrets), err)
+	}
+	for name, text := range secrets {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	path := filepath.Join(dir, "envoy.json")
 	if err := os.WriteFile(path, out, 0o600); err != nil {

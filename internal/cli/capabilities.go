@@ -149,7 +149,7 @@ func detail(b *strings.Builder, e translators.Backend) {
 	for _, spec := range feature.Specs() {
 		for _, l := range lines {
 			if l.row.Feature == spec.Feature {
-				fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", spec.Feature, l.when(len(targets)), l.row.Class, l.row.Note, proof(l.row))
+				fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", spec.Feature, l.when(len(targets)), l.row.Class, strings.ReplaceAll(l.row.Note, "|", `\|`), proof(l.row))
 			}
 		}
 	}

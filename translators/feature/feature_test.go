@@ -94,6 +94,15 @@ func TestCheckWithholds(t *testing.T) {
 	}
 }
 
+func TestPodsWithoutLabelsCannotBeSelected(t *testing.T) {
+	u := workload()
+	u.Workload.Pods[0].Labels = nil
+	v := Check(u, "x", rows(Row{Feature: AccessSelector, When: []Condition{CondSelectorCatches}, Class: report.Widened}), nil)
+	if len(v.Unit.Workload.Grants) != 0 || v.Findings.Worst(report.Error) == 0 {
+		t.Error("a selector without labels would grant for every pod of the namespace")
+	}
+}
+
 func TestWaivers(t *testing.T) {
 	row := Row{Feature: AccessPort, When: []Condition{CondSharedTargetPort}, Class: report.Widened}
 	waiver := Waiver{report.Refused, report.Ref{Kind: "TrafficTarget", Namespace: "shop", Name: "web"}, "known"}

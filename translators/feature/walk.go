@@ -205,7 +205,8 @@ func serverConditions(w ir.Workload) []Condition {
 	if w.NamespaceDenies {
 		c = append(c, CondNamespaceDenies)
 	}
-	if slices.ContainsFunc(w.Pods, func(p ir.PodClass) bool { return len(p.AlsoCatches) > 0 }) {
+	// Pods without labels can only be selected together with all others.
+	if slices.ContainsFunc(w.Pods, func(p ir.PodClass) bool { return len(p.AlsoCatches) > 0 || len(p.Labels) == 0 }) {
 		c = append(c, CondSelectorCatches)
 	}
 	for _, p := range w.Ports {
