@@ -147,7 +147,7 @@ func unknownData(c *ast.Compiler) ast.Errors {
 		}
 		for _, rule := range c.Modules[name].Rules {
 			ast.WalkRefs(rule, func(r ast.Ref) bool {
-				if r.HasPrefix(ast.DefaultRootRef) && !r.HasPrefix(inventoryRef) && len(c.GetRulesDynamic(r)) == 0 {
+				if r.HasPrefix(ast.DefaultRootRef) && !r.HasPrefix(inventoryRef) && len(c.GetRulesDynamicWithOpts(r, ast.RulesOptions{})) == 0 {
 					errs = append(errs, ast.NewError(ast.CompileErr, r[0].Location,
 						"%v does not exist: of data, a rule sees data.inventory and other rules", r))
 				}

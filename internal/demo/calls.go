@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,8 +54,8 @@ func (c call) String() string {
 		return "nobody, straight to v1"
 	}
 	words := []string{c.from, c.method[strings.LastIndex(c.method, "/")+1:]}
-	for name, value := range c.headers {
-		words = append(words, name+": "+value)
+	for _, name := range slices.Sorted(maps.Keys(c.headers)) {
+		words = append(words, name+": "+c.headers[name])
 	}
 	return strings.Join(words, " ")
 }

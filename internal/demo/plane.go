@@ -76,8 +76,11 @@ func closeAll(listeners map[string]net.Listener) {
 	}
 }
 
-func dialPlain(a address) (*grpc.ClientConn, error) {
-	return grpc.NewClient(a.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+// dialPlain opens a connection without TLS. With patience a call waits until
+// there is somebody to connect to.
+func dialPlain(a address, patience bool) (*grpc.ClientConn, error) {
+	return grpc.NewClient(a.String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(patience)))
 }
 
 // perConnection is how many calls are made before a new connection is opened.

@@ -114,7 +114,7 @@ func (p *proxyless) serve(name, addr string) error {
 
 func (p *proxyless) dial(c call) (*grpc.ClientConn, error) {
 	if c.straight {
-		return dialPlain(p.reached()[servers[0]])
+		return dialPlain(p.reached()[servers[0]], false)
 	}
 	return grpc.NewClient(fmt.Sprintf("xds:///reviews.%s:%d", namespace, servicePort),
 		grpc.WithResolvers(p.resolvers[c.from]), grpc.WithTransportCredentials(p.creds))

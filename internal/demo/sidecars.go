@@ -102,9 +102,9 @@ func (p *sidecars) start(addr string) error {
 
 func (p *sidecars) dial(c call) (*grpc.ClientConn, error) {
 	if c.straight {
-		return dialPlain(p.inbound[servers[0]])
+		return dialPlain(p.inbound[servers[0]], false)
 	}
-	return dialPlain(p.outbound[c.from])
+	return dialPlain(p.outbound[c.from], true)
 }
 
 // trouble is what the Envoys complain of.

@@ -89,7 +89,7 @@ func (s *show) print(rows []row) (bool, error) {
 	}
 	ok := true
 	w := tabwriter.NewWriter(s.w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  CALL\tEXPECTED\tOBSERVED\t")
+	fmt.Fprintln(w, "  CALL\tEXPECTED\tOBSERVED")
 	for _, r := range rows {
 		verdict := "ok"
 		if !r.agrees(chance / float64(comparisons)) {

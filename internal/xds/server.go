@@ -79,7 +79,8 @@ type Server struct {
 // audience is the proxies of one role: all of them get the same.
 type audience struct {
 	streams int
-	sent    *cache.Snapshot
+	has     contents
+	sent    *cache.Snapshot // what it has, as the cache has it; nil before the first time
 }
 
 // New makes a server that has nothing to say yet: until the first Update
@@ -117,27 +118,27 @@ func (s *Server) Update(state State) error {
 	return nil
 }
 
-// publish sends an audience what it does not have. New clusters go first, and
-// old ones stay until nothing speaks of them any more.
+// publish sends an audience what it does not have.
 func (s *Server) publish(r role, a *audience) error {
 	d := s.desired[r.backend]
 	if d == nil {
 		return nil
 	}
-	next := d.snapshot(r)
-	steps := []*cache.Snapshot{next}
+	next := d.forRole(r)
+	todo := []contents{next}
 	if a.sent != nil {
-		if same(a.sent, next) {
-			return nil
-		}
-		steps = []*cache.Snapshot{between(a.sent, next), next}
+		todo = steps(a.has, next)
 	}
-	for _, step := range steps {
-		if err := s.cache.SetSnapshot(context.Background(), r.String(), step); err != nil {
+	for _, step := range todo {
+		snapshot, err := step.snapshot()
+		if err == nil {
+			err = s.cache.SetSnapshot(context.Background(), r.String(), snapshot)
+		}
+		if err != nil {
 			return fmt.Errorf("publishing to %s: %w", r, err)
 		}
+		a.has, a.sent = step, snapshot
 	}
-	a.sent = next
 	return nil
 }
 

@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -310,7 +311,7 @@ func TestStopEndsStreams(t *testing.T) {
 	case <-time.After(2 * time.Second):
 		t.Error("an open stream keeps the server from stopping")
 	}
-	if err := c.failure(); err != io.EOF {
+	if err := c.failure(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream ended with %v, want a clean end", err)
 	}
 }

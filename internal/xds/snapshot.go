@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
@@ -49,54 +47,72 @@ func newDesired(artifacts []translators.Artifact) (*desired, error) {
 		}
 		d.resources = append(d.resources, resource{kind, a.ID.Type, a.ID.Name, sha256.Sum256(b), a.Audience, m, a.Refs})
 	}
-	slices.SortStableFunc(d.resources, func(a, b resource) int { return strings.Compare(a.name, b.name) })
 	return d, nil
 }
 
-// snapshot makes what a role gets. Every type has a version, also where there
-// is nothing of it, for proxies wait for an answer.
-func (d *desired) snapshot(r role) *cache.Snapshot {
-	var items [types.UnknownType][]types.Resource
-	var hashes [types.UnknownType]hash.Hash
-	for kind := range hashes {
-		hashes[kind] = sha256.New()
+// contents is what proxies are to have, by kind and name.
+type contents [types.UnknownType]map[string]resource
+
+// forRole selects what a role gets. Endpoints count as changed when their
+// cluster does: Envoy starts a changed cluster anew, and waits for endpoints
+// that it does not ask for again.
+func (d *desired) forRole(r role) contents {
+	var c contents
+	for kind := range c {
+		c[kind] = map[string]resource{}
 	}
 	for _, res := range d.resources {
 		if res.audience.Includes(r.identity()) {
-			items[res.kind] = append(items[res.kind], res.message)
-			hashes[res.kind].Write(res.hash[:])
+			c[res.kind][res.name] = res
 		}
 	}
-	out := &cache.Snapshot{}
-	for kind, h := range hashes {
-		out.Resources[kind] = cache.NewResources(hex.EncodeToString(h.Sum(nil)[:8]), items[kind])
+	for name, res := range c[types.Endpoint] {
+		if cluster, ok := c[types.Cluster][name]; ok {
+			res.hash = sha256.Sum256(slices.Concat(res.hash[:], cluster.hash[:]))
+			c[types.Endpoint][name] = res
+		}
 	}
-	return out
+	return c
 }
 
-// same reports whether two snapshots have the same content.
-func same(a, b *cache.Snapshot) bool {
-	for kind := range a.Resources {
-		if a.Resources[kind].Version != b.Resources[kind].Version {
-			return false
+// snapshot makes contents ready for the cache. Every type has a version, also
+// where there is nothing of it, for proxies wait for an answer.
+func (c contents) snapshot() (*cache.Snapshot, error) {
+	out := &cache.Snapshot{VersionMap: map[string]map[string]string{}}
+	for kind, resources := range c {
+		typeURL, err := cache.GetResponseTypeURL(types.ResponseType(kind))
+		if err != nil {
+			return nil, fmt.Errorf("naming a type: %w", err)
 		}
+		all := sha256.New()
+		versions := map[string]string{}
+		items := make([]types.Resource, 0, len(resources))
+		for _, name := range slices.Sorted(maps.Keys(resources)) {
+			res := resources[name]
+			all.Write(res.hash[:])
+			versions[name] = hex.EncodeToString(res.hash[:8])
+			items = append(items, res.message)
+		}
+		out.Resources[kind] = cache.NewResources(hex.EncodeToString(all.Sum(nil)[:8]), items)
+		out.VersionMap[typeURL] = versions
 	}
-	return true
+	return out, nil
 }
 
-// between is the step from one snapshot to the next that breaks nothing: the
-// clusters and endpoints of both, and all else as it was.
-func between(old, next *cache.Snapshot) *cache.Snapshot {
-	out := &cache.Snapshot{Resources: old.Resources}
-	for _, kind := range []types.ResponseType{types.Cluster, types.Endpoint} {
-		was, will := old.Resources[kind], next.Resources[kind]
-		items := maps.Clone(was.Items)
-		maps.Copy(items, will.Items)
-		version := will.Version
-		if len(items) != len(will.Items) {
-			version = was.Version + "+" + will.Version
-		}
-		out.Resources[kind] = cache.Resources{Version: version, Items: items}
-	}
+// steps lead from one state of a proxy to the next so that nothing breaks on the
+// way: clusters come first and then their endpoints, next whatever speaks of
+// them, and what nothing speaks of any more goes last.
+func steps(old, next contents) []contents {
+	clusters, endpoints := old, old
+	clusters[types.Cluster] = both(old[types.Cluster], next[types.Cluster])
+	endpoints[types.Cluster] = clusters[types.Cluster]
+	endpoints[types.Endpoint] = both(old[types.Endpoint], next[types.Endpoint])
+	return []contents{clusters, endpoints, next}
+}
+
+// both joins two states, the newer one of what is in both.
+func both(old, next map[string]resource) map[string]resource {
+	out := maps.Clone(old)
+	maps.Copy(out, next)
 	return out
 }

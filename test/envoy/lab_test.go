@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,7 +141,7 @@ func (l *lab) run(dir string, args ...string) {
 	must(l.t, cmd.Start())
 	l.t.Cleanup(func() {
 		killGroup(cmd)
-		cmd.Wait() //nolint:errcheck // it was killed
+		cmd.Wait() // it was killed
 		if text, _ := os.ReadFile(log.Name()); l.t.Failed() {
 			l.t.Logf("Envoy said:\n%s", text)
 		}
@@ -177,12 +178,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("there were never %s", what)
 }
 
-// freePort finds a port that nobody listens on.
+// nextPort is where the search for a free port goes on. It stays below the
+// ports that connections take, and starts elsewhere in each process.
+var nextPort atomic.Int32
+
+// freePort finds a port that nobody listens on, and never the same twice.
 func freePort(t *testing.T) int32 {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return int32(l.Addr().(*net.TCPAddr).Port)
+	nextPort.CompareAndSwap(0, 16000+int32(os.Getpid()%120)*100)
+	for range 10000 {
+		port := nextPort.Add(1)
+		if l, err := net.Listen("tcp", local(port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return 0
 }
 
 func local(port int32) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -192,10 +203,14 @@ func local(port int32) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 func app(t *testing.T, name string) int32 {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	both := &http.Protocols{}
+	both.SetHTTP1(true)
+	both.SetUnencryptedHTTP2(true)
+	s := &http.Server{Protocols: both, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-App", name)
 		fmt.Fprintf(w, "%s %s %s", name, r.RequestURI, r.Header.Get("x-forwarded-client-cert"))
 	})}
-	go s.Serve(l) //nolint:errcheck // it ends when the test does
+	go s.Serve(l) // it ends when the test does
 	t.Cleanup(func() { s.Close() })
 	return int32(l.Addr().(*net.TCPAddr).Port)
 }
@@ -214,7 +229,7 @@ func greeter(t *testing.T, name string) int32 {
 			go func() {
 				defer c.Close()
 				fmt.Fprintf(c, "hello from %s\n", name)
-				c.Read(make([]byte, 100)) //nolint:errcheck // until the caller goes
+				c.Read(make([]byte, 100)) // until the caller goes
 			}()
 		}
 	}()

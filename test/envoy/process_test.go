@@ -13,5 +13,5 @@ func ownGroup(cmd *exec.Cmd) {
 
 // killGroup ends the command and its children.
 func killGroup(cmd *exec.Cmd) {
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 }

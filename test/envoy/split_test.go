@@ -132,7 +132,7 @@ func answerTCP(t *testing.T, port int32) string {
 	c, err := net.Dial("tcp", local(port))
 	must(t, err)
 	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // then Read fails
+	c.SetReadDeadline(time.Now().Add(10 * time.Second)) // then Read fails
 	var who string
 	if _, err := fmt.Fscanf(c, "hello from %s\n", &who); err != nil {
 		return "closed"

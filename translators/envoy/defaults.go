@@ -33,8 +33,10 @@ const (
 	SecretIdentity = "default"
 	// SecretRoots is the SDS name of the authorities that identities are checked with.
 	SecretRoots = "ROOTCA"
-	// OutboundPort and InboundPort are where redirected connections arrive.
-	OutboundPort, InboundPort = 15001, 15006
+	// OutboundPort is where connections that leave a pod are redirected to.
+	OutboundPort = 15001
+	// InboundPort is where connections that come to a pod are redirected to.
+	InboundPort = 15006
 )
 
 // off is a timeout that never ends anything.

@@ -25,12 +25,13 @@ var supports = feature.Table{
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RoutePath, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RoutePath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "mesh/star-and-brace"},
 	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/match-path"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteMethod, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
-	{Feature: feature.RouteMethod, Class: report.Exact, Note: "CONNECT has no path and reaches no route", Case: "split/match-method"},
+	{Feature: feature.RouteMethod, Class: report.Exact, Note: "CONNECT has no path and reaches no route, and methods that nobody has registered are refused", Case: "split/match-method"},
 
 	{Feature: feature.RouteHeader, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
@@ -49,6 +50,7 @@ var supports = feature.Table{
 		Note: "a port that no Service leads to is handled as HTTP", Case: "mesh/any-http-port"},
 	{Feature: feature.AccessPort, Class: report.Exact, Case: "access/port"},
 
+	{Feature: feature.AccessPath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "mesh/star-and-brace"},
 	{Feature: feature.AccessPath, When: when(feature.CondRegex), Class: report.Exact, Case: "access/path-regex"},
 	{Feature: feature.AccessPath, When: when(feature.CondPrefix), Class: report.Exact, Case: "access/path-prefix"},
 	{Feature: feature.AccessPath, When: when(feature.CondSuffix), Class: report.Exact, Case: "access/path-suffix"},
@@ -71,7 +73,7 @@ var supports = feature.Table{
 	{Feature: feature.Retries, Class: report.Exact, Case: "mesh/retries"},
 	{Feature: feature.Timeouts, Class: report.Exact, Note: "an attempt to connect is given up after five seconds", Case: "mesh/timeouts"},
 	{Feature: feature.PathNormalisation, When: when(feature.CondPathCondition), Class: report.Approximated,
-		Note: "a segment such as \"..;x\" counts as \"..\", and a path of slashes alone is \"//\"", Case: "mesh/path-normalisation"},
+		Note: "a segment such as \"..;x\" counts as \"..\", a path of slashes alone is \"//\", and characters that no URI can hold are escaped", Case: "mesh/path-normalisation"},
 	{Feature: feature.PathNormalisation, Class: report.Exact, Case: "access/source"},
 	{Feature: feature.EncodedSlash, Class: report.Exact, Case: "mesh/encoded-slash"},
 	{Feature: feature.IdentityMapping, Class: report.Exact, Case: "access/source"},
@@ -93,6 +95,7 @@ const (
 	noUDP      = "UDP does not pass through the proxy"
 	headless   = "a headless Service has no address at which its calls could be caught"
 	noRequests = "requests cannot be told apart on a TCP port"
+	escaped    = "Envoy escapes braces in a path before it compares, so the condition holds for no request"
 	uncaught   = "routes are made, but no call is caught until the Service and its address are given"
 )
 

@@ -85,7 +85,7 @@ func newMesh(t *testing.T) *mesh {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	m.ads = l.Addr().String()
-	go s.Serve(l) //nolint:errcheck // it ends when the test does
+	go s.Serve(l) // it ends when the test does
 	t.Cleanup(func() {
 		stop()
 		s.Stop()
@@ -184,7 +184,7 @@ func (m *mesh) start(name string, bootstrap []byte) int32 {
 	testgrpc.RegisterTestServiceServer(s, server{name: name})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(m.t, err)
-	go s.Serve(l) //nolint:errcheck // it ends when the test does
+	go s.Serve(l) // it ends when the test does
 	m.t.Cleanup(s.Stop)
 	return int32(l.Addr().(*net.TCPAddr).Port)
 }

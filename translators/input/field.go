@@ -25,7 +25,7 @@ func Element(base string, i int) string { return base + "[" + strconv.Itoa(i) + 
 // plain reports whether a key can stand in a path without quotes.
 func plain(key string) bool {
 	for _, c := range key {
-		if !(c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+		if ok := c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'; !ok {
 			return false
 		}
 	}

@@ -205,7 +205,7 @@ func local(k types.Kustomization) error {
 		return fmt.Errorf("generators, transformers and validators are plugins, which are not run")
 	}
 	if len(k.HelmCharts)+len(k.HelmChartInflationGenerator) > 0 {
-		return fmt.Errorf("Helm charts are not rendered here; render them first")
+		return fmt.Errorf("charts of Helm are not rendered here; render them first")
 	}
 	for _, p := range paths(k) {
 		if !strings.Contains(p, "\n") && remote.MatchString(p) {
@@ -215,7 +215,10 @@ func local(k types.Kustomization) error {
 	return nil
 }
 
-// paths returns everything in a kustomization that may be a path.
+// paths returns everything in a kustomization that may be a path, the fields
+// that are deprecated and still honoured included.
+//
+//nolint:staticcheck // what kustomize would follow has to be looked at
 func paths(k types.Kustomization) []string {
 	out := slices.Concat(k.Resources, k.Bases, k.Components, k.Crds, k.Configurations, []string{k.OpenAPI["path"]})
 	for _, p := range k.PatchesStrategicMerge {

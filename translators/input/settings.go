@@ -11,7 +11,7 @@ func ParseWorkload(s string) (name string, labels map[string]string, err error) 
 	name, list, ok := strings.Cut(s, "=")
 	ns, account, named := strings.Cut(name, "/")
 	if !ok || !named || ns == "" || account == "" {
-		return "", nil, fmt.Errorf("%q is not NAMESPACE/ACCOUNT=key=value,...", s)
+		return "", nil, fmt.Errorf("%q is not NAMESPACE/ACCOUNT=key=value[,key=value]", s)
 	}
 	labels = map[string]string{}
 	for _, pair := range strings.Split(list, ",") {

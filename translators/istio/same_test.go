@@ -1,7 +1,9 @@
 package istio
 
 import (
+	"flag"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,6 +22,15 @@ var (
 	values  = []string{"v", "w", "v*", "*", ""}
 	verbs   = []string{"GET", "PUT", "POST"}
 )
+
+// A failure says how to repeat it; it leaves no file behind.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func drawString(t *rapid.T, label string, from []string) ir.StringMatch {
 	m := ir.StringMatch{Kind: rapid.SampledFrom(kinds).Draw(t, label+" kind")}

@@ -211,8 +211,9 @@ func TestPercentage(t *testing.T) {
 
 // Istio refuses longer expressions; the match is left out and said, the others stay.
 func TestLongExpression(t *testing.T) {
-	long := path(ir.MatchRegex, "/"+string(slices.Repeat([]byte("ab?"), 400)))
-	s := reviews(9080, ir.HTTP, route("s", []ir.Match{long, method("GET")}, to("v1", 9080, 1)), route("t", []ir.Match{long}, to("v2", 9080, 1)))
+	expression := string(slices.Repeat([]byte("ab?"), 400))
+	long, value := path(ir.MatchRegex, "/"+expression), header("x-a", ir.MatchRegex, expression)
+	s := reviews(9080, ir.HTTP, route("s", []ir.Match{long, method("GET")}, to("v1", 9080, 1)), route("t", []ir.Match{value}, to("v2", 9080, 1)))
 	out, found := made(t, ir.Unit{Service: &s}, translators.Target{})
 	if got := codes(found); !slices.Equal(got, []report.Code{report.Lossy, report.Lossy}) {
 		t.Errorf("findings %v", found)
@@ -220,4 +221,29 @@ func TestLongExpression(t *testing.T) {
 	same(t, specs(out, "VirtualService")[0].(object)["http"], `[
 	  {name: s, match: [{port: 9080, method: {exact: GET}}], retries: {attempts: 0}, route: [{destination: {host: v1.shop.svc.cluster.local, port: {number: 9080}}}]},
 	  `+last+`]`)
+}
+
+// A rounded share is said; one that comes out even is not.
+func TestRoundedShare(t *testing.T) {
+	for _, tt := range []struct {
+		weight uint32
+		want   []report.Code
+	}{{2, []report.Code{report.WeightRounded}}, {3, nil}} {
+		s := reviews(9080, ir.HTTP, route("s", []ir.Match{all()}, to("v1", 9080, tt.weight), missing("gone", 1)))
+		if _, found := made(t, ir.Unit{Service: &s}, translators.Target{}); !slices.Equal(codes(found), tt.want) {
+			t.Errorf("1 of %d missing: findings %v", tt.weight+1, found)
+		}
+	}
+}
+
+// Without a route for everything, which no front end leaves out, Istio's own stays.
+func TestNoRouteForEverything(t *testing.T) {
+	s := ir.Service{Namespace: "shop", Name: "reviews", Ports: []ir.Port{
+		{Number: 6379, Protocol: ir.TCP, Routes: []ir.Route{route("s", []ir.Match{method("GET")}, to("v1", 6379, 1))}},
+		{Number: 9080, Protocol: ir.HTTP, Routes: []ir.Route{route("s", []ir.Match{method("GET")}, to("v1", 9080, 1))}},
+	}}
+	out, _ := made(t, ir.Unit{Service: &s}, translators.Target{})
+	if spec := specs(out, "VirtualService")[0].(object); spec["tcp"] != nil || len(spec["http"].([]any)) != 1 {
+		t.Errorf("made %s", encode(t, spec))
+	}
 }

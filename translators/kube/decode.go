@@ -119,6 +119,7 @@ func servicePort(w corev1.ServicePort, field string) ServicePort {
 		app = *w.AppProtocol
 	}
 	p.Protocol = protocol(p.Transport, app, w.Name)
+	p.TLS = p.Protocol == ir.TCP && slices.Contains(encrypted, spoken(app, w.Name))
 	return p
 }
 
@@ -133,20 +134,29 @@ func transport(p corev1.Protocol) string {
 // the word that its name starts with; empty where none of them says it. What is
 // encrypted by the application is TCP to everybody else.
 func protocol(transport, app, name string) ir.Protocol {
-	word, _, _ := strings.Cut(name, "-")
-	switch {
-	case transport == string(corev1.ProtocolUDP):
+	if transport == string(corev1.ProtocolUDP) {
 		return ir.UDP
-	case app == "" && (name == "grpc-web" || strings.HasPrefix(name, "grpc-web-")):
-		return ir.HTTP
-	case app == "":
-		return protocols[word]
 	}
-	if p, ok := protocols[strings.TrimPrefix(strings.ToLower(app), "kubernetes.io/")]; ok {
+	if p, ok := protocols[spoken(app, name)]; ok || app == "" {
 		return p
 	}
 	return ir.TCP
 }
+
+// spoken is the word by which a port says its protocol.
+func spoken(app, name string) string {
+	switch {
+	case app != "":
+		return strings.TrimPrefix(strings.ToLower(app), "kubernetes.io/")
+	case name == "grpc-web" || strings.HasPrefix(name, "grpc-web-"):
+		return "grpc-web"
+	}
+	word, _, _ := strings.Cut(name, "-")
+	return word
+}
+
+// encrypted are the words for what the two ends encrypt themselves.
+var encrypted = []string{"tls", "https", "wss"}
 
 // protocols are what appProtocol and the names of ports say.
 var protocols = map[string]ir.Protocol{

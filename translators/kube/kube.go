@@ -35,15 +35,15 @@ func (frontend) Keys(o input.Object, r input.Reader) []ir.Key {
 	}
 	switch v := o.Value.(type) {
 	case *Namespace:
-		keys = append(keys, ir.Key{Kind: ir.KindNamespace, Name: o.ID.Name})
+		keys = append(keys, ir.Key{Kind: ir.KindNamespace, Name: o.Name})
 	case *Service:
-		keys = append(keys, ir.Key{Kind: ir.KindService, Namespace: o.Namespace, Name: o.ID.Name},
-			ir.Key{Kind: ir.KindEndpoints, Namespace: o.Namespace, Name: o.ID.Name})
+		keys = append(keys, ir.Key{Kind: ir.KindService, Namespace: o.Namespace, Name: o.Name},
+			ir.Key{Kind: ir.KindEndpoints, Namespace: o.Namespace, Name: o.Name})
 		for _, p := range stated(r, o.Namespace) {
 			keys = append(keys, workloadKey(o.Namespace, p.Account))
 		}
 	case *Account:
-		keys = append(keys, workloadKey(o.Namespace, o.ID.Name))
+		keys = append(keys, workloadKey(o.Namespace, o.Name))
 	case *Pods:
 		keys = append(keys, workloadKey(o.Namespace, v.Account))
 	case *Slices:

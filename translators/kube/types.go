@@ -35,6 +35,8 @@ type ServicePort struct {
 	Transport string
 	// Protocol is what the port's own fields say; empty where they say nothing.
 	Protocol ir.Protocol
+	// TLS: the two ends encrypt what they say; Protocol is TCP.
+	TLS bool
 	// Field is the path of the list element, such as "spec.ports[0]".
 	Field string
 }

@@ -129,7 +129,7 @@ func (d *decoder) headerMap(raw json.RawMessage, field string) []Header {
 func headerName(s string) bool {
 	s = strings.TrimPrefix(s, ":")
 	for _, c := range s {
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)) {
+		if ok := 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c); !ok {
 			return false
 		}
 	}
