@@ -24,6 +24,8 @@ demo: build ## a shop on loopback, governed by an SMI policy: expected beside ob
 test: lint envoy ## everything: lint, unit, golden, script, Rego and real Envoy tests
 	@echo "== go test"
 	$(GO) test -timeout 15m ./...
+	@echo "== the CRDs, as an API server sees them"
+	cd crds/apiserver && $(GO) test ./...
 	@test -x "$(ENVOY)" || echo "!! LOUD: no Envoy at $(ENVOY): its tests were skipped"
 
 unit: ## the tests alone, with what is installed

@@ -25,7 +25,7 @@ var supports = feature.Table{
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RoutePath, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
-	{Feature: feature.RoutePath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "mesh/star-and-brace"},
+	{Feature: feature.RoutePath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "mesh/brace-in-route"},
 	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/match-path"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
