@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,8 +25,10 @@ func TestMain(m *testing.M) {
 // find the examples in "examples", as at the root of the repository.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata",
-		Setup: func(env *testscript.Env) error { return copyExamples(env.WorkDir) },
+		Dir: "testdata",
+		// What should end at once and serves must not last.
+		Deadline: time.Now().Add(2 * time.Minute),
+		Setup:    func(env *testscript.Env) error { return copyExamples(env.WorkDir) },
 		// "status N COMMAND..." demands an exit status.
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": wantStatus},
 	})

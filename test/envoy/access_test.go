@@ -145,6 +145,8 @@ func TestAccess(t *testing.T) {
 		{"other caller, other's port", g.thief, other, "GET /loot", 403},
 		{"same account of another namespace", elsewhere, open, "GET /exact", 403},
 		{"same name of another authority", foreign, open, "GET /exact", 0},
+		{"no certificate", &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}, open, "GET /exact", 0},
+		{"no certificate, probe", &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}, open, "GET /healthz", 0},
 		{"no identity", nil, open, "GET /exact", 403},
 		{"no identity, probe", nil, open, "GET /healthz", 200},
 		{"no identity, not the probe's method", nil, open, "POST /healthz", 403},

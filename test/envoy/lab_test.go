@@ -123,7 +123,7 @@ func (l *lab) bootstrap(id ir.Identity, dir string) *bootstrapv3.Bootstrap {
 	files, err := l.ca.Write(dir, id.URI("cluster.local"))
 	must(l.t, err)
 	text, err := bootstrap.Envoy(bootstrap.Options{Namespace: id.Namespace, Account: id.Account, Server: l.ads,
-		Files: bootstrap.Files{Cert: files.Cert, Key: files.Key, CA: files.CA}, Admin: "127.0.0.1:0", StateOfTheWorld: true})
+		Files: bootstrap.Files{Cert: files.Cert, Key: files.Key, CA: files.CA}, Admin: "127.0.0.1:0"})
 	must(l.t, err)
 	b := &bootstrapv3.Bootstrap{}
 	must(l.t, protojson.Unmarshal(text, b))

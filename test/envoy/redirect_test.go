@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -137,6 +138,10 @@ func redirected(t *testing.T) {
 		status, body := askAt(t, "10.1.0.1:8099", nil, "GET /")
 		return status == 200 && name(body) == "unknown"
 	})
+	begin := time.Now() // a call to the listener itself must not come back to it without end
+	if status, body := askAt(t, "10.1.0.1:15006", nil, "GET /"); status != 0 || time.Since(begin) > 3*time.Second {
+		t.Errorf("the virtual listener of an open workload: status %d %s after %s", status, body, time.Since(begin))
+	}
 	unknown := *guarded.Workload
 	unknown.Ports, unknown.Probes = nil, nil
 	unknown.Grants = []ir.Grant{grant("web", []int32{ir.AnyPort}, web, match(prefix("/public"))), grant("thief", []int32{ir.AnyPort}, thief, ir.MatchAll(report.Ref{}))}

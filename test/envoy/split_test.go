@@ -80,26 +80,29 @@ func TestSplit(t *testing.T) {
 			for range c.n {
 				got[ask(t, callAt[i])]++
 			}
-			compareShares(t, got, c.n, c.want)
+			for _, d := range differences(got, c.n, c.want) {
+				t.Error(d)
+			}
 		})
 	}
 }
 
-// compareShares fails where a count is further from its share than a fair draw
+// differences says where a count is further from its share than a fair draw
 // gets once in ten thousand tries (3.9 standard deviations).
-func compareShares(t *testing.T, got map[string]int, n int, want map[string]float64) {
-	t.Helper()
+func differences(got map[string]int, n int, want map[string]float64) []string {
+	var out []string
 	for who, p := range want {
 		mean := p * float64(n)
 		if slack := 3.9 * math.Sqrt(mean*(1-p)); math.Abs(float64(got[who])-mean) > slack {
-			t.Errorf("%s answered %d of %d, want %.0f give or take %.0f", who, got[who], n, mean, slack)
+			out = append(out, fmt.Sprintf("%s answered %d of %d, want %.0f give or take %.0f", who, got[who], n, mean, slack))
 		}
 	}
 	for who := range got {
 		if _, ok := want[who]; !ok {
-			t.Errorf("%s answered %d of %d, want never", who, got[who], n)
+			out = append(out, fmt.Sprintf("%s answered %d of %d, want never", who, got[who], n))
 		}
 	}
+	return out
 }
 
 // fresh makes a connection for each request.

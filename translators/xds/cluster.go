@@ -72,8 +72,8 @@ func ServerNames(s ir.Service, p ir.Port, trustDomain string) []*matcherv3.Strin
 		out = append(out, StringMatcher(ir.StringMatch{Kind: ir.MatchExact, Value: uri}))
 	}
 	if out == nil {
-		any := ir.Identity{Namespace: s.Namespace}.URI(trustDomain)
-		out = append(out, StringMatcher(ir.StringMatch{Kind: ir.MatchPrefix, Value: any}))
+		namespace := ir.Identity{Namespace: s.Namespace}.URI(trustDomain)
+		out = append(out, StringMatcher(ir.StringMatch{Kind: ir.MatchPrefix, Value: namespace}))
 	}
 	return out
 }
