@@ -119,30 +119,37 @@ func newPlanes(dir string, authority *ca.CA, o Options) ([]plane, error) {
 // to the version in force, so that an edit happens all at once.
 func writePolicies(dir string) error {
 	for _, version := range []string{"before", "after"} {
-		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+		if err := writeVersion(filepath.Join(dir, version), version == "after"); err != nil {
 			return fmt.Errorf("writing policies: %w", err)
-		}
-		entries, err := policies.ReadDir("policy")
-		if err != nil {
-			return fmt.Errorf("reading policies: %w", err)
-		}
-		for _, e := range entries {
-			if version == "after" && e.Name() == removedByEdit {
-				continue
-			}
-			text, err := policies.ReadFile("edit/" + e.Name())
-			if version == "before" || err != nil {
-				text, err = policies.ReadFile("policy/" + e.Name())
-			}
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, version, e.Name()), text, 0o600)
-			}
-			if err != nil {
-				return fmt.Errorf("writing policies: %w", err)
-			}
 		}
 	}
 	return link(dir, "before")
+}
+
+func writeVersion(dir string, edited bool) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := policies.ReadDir("policy")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if edited && e.Name() == removedByEdit {
+			continue
+		}
+		text, err := policies.ReadFile("edit/" + e.Name())
+		if !edited || err != nil { // not every policy is edited
+			text, err = policies.ReadFile("policy/" + e.Name())
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // link puts a version of the policies in force.

@@ -149,7 +149,7 @@ func startEnvoy(binary, path string, config []byte) (*envoy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // Envoy has it open itself
+	defer log.Close() // Envoy has it open itself
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
 		"--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "error")

@@ -46,7 +46,7 @@ func Directory(dir string, outputs []translators.Output) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(next) //nolint:errcheck // what is left is a temporary directory
+	defer os.RemoveAll(next) // what is left is a temporary directory
 	if err := write(next, files); err != nil {
 		return 0, err
 	}

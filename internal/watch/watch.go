@@ -65,7 +65,7 @@ func (w *watcher) run(ctx context.Context) {
 	var events chan fsnotify.Event
 	var errs chan error
 	if w.events != nil {
-		defer w.events.Close() //nolint:errcheck // nothing is left to be done about it
+		defer w.events.Close() // nothing is left to be done about it
 		events, errs = w.events.Events, w.events.Errors
 	}
 	poll := time.NewTicker(w.poll)
@@ -88,7 +88,7 @@ func (w *watcher) run(ctx context.Context) {
 			if time.Since(since) < 9*w.debounce {
 				quiet.Reset(w.debounce)
 			}
-		case <-errs: // events were lost
+		case <-errs: //nolint:errcheck // events were lost
 			quiet.Reset(w.debounce)
 		case <-quiet.C:
 			since = time.Time{}

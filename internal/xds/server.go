@@ -206,7 +206,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 		g.Stop()
 		<-stopped
 	}
-	<-failed
+	<-failed //nolint:errcheck // it was stopped
 	return nil
 }
 

@@ -87,7 +87,7 @@ func redirected(t *testing.T) {
 		at, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		must(t, err)
 		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", name, r.RequestURI) })}
-		go s.Serve(at) //nolint:errcheck // it ends when the test does
+		go s.Serve(at) // it ends when the test does
 		t.Cleanup(func() { s.Close() })
 	}
 	reply("app", 8080)

@@ -141,8 +141,26 @@ func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
 }
 
 func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
+	var said []Condition // of the ports that stay, for the matches
+	g.Sources = keptSources(g.Sources, keep)
+	g.Ports, said = keptPorts(w, g.Ports, keep)
+	var matches []ir.Match
+	for _, m := range g.Matches {
+		ok := walkMatch(m, said, [3]Feature{AccessPath, AccessMethod, AccessHeader}, keep)
+		if m.IsAll() {
+			ok = keep(Use{AccessWhole, said, m.Ref})
+		}
+		if ok {
+			matches = append(matches, m)
+		}
+	}
+	g.Matches = matches
+	return g
+}
+
+func keptSources(all []ir.Source, keep func(Use) bool) []ir.Source {
 	var sources []ir.Source
-	for _, s := range g.Sources {
+	for _, s := range all {
 		var c []Condition
 		if s.Identity.SPIFFE != "" {
 			c = append(c, CondForeignIdentity)
@@ -154,9 +172,12 @@ func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
 			sources = append(sources, s)
 		}
 	}
-	var ports []ir.GrantPort
-	var said []Condition // of the ports that stay, for the matches
-	for _, p := range g.Ports {
+	return sources
+}
+
+// keptPorts returns the ports that stay and the conditions that they bring along.
+func keptPorts(w ir.Workload, all []ir.GrantPort, keep func(Use) bool) (ports []ir.GrantPort, said []Condition) {
+	for _, p := range all {
 		c := portConditions(w, p)
 		if keep(Use{AccessPort, c, p.Ref}) {
 			ports = append(ports, p)
@@ -167,18 +188,7 @@ func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
 			}
 		}
 	}
-	var matches []ir.Match
-	for _, m := range g.Matches {
-		ok := walkMatch(m, said, [3]Feature{AccessPath, AccessMethod, AccessHeader}, keep)
-		if m.IsAll() {
-			ok = keep(Use{AccessWhole, said, m.Ref})
-		}
-		if ok {
-			matches = append(matches, m)
-		}
-	}
-	g.Sources, g.Ports, g.Matches = sources, ports, matches
-	return g
+	return ports, said
 }
 
 func portConditions(w ir.Workload, p ir.GrantPort) []Condition {

@@ -245,47 +245,57 @@ func expandClass(re *syntax.Regexp) ([]sequence, bool) {
 // match turns one alternative, tied at both ends, into a comparison. It reports
 // whether any value can fulfil it, and whether it could be turned at all.
 func (q sequence) match() (m StringMatch, possible, ok bool) {
-	s := shape{begin: true, end: true}
-	lit, any, closed := "", false, false
-	flush := func() {
-		if lit != "" {
-			s.parts = append(s.parts, lit)
-			lit = ""
-		}
-	}
+	a := assembly{shape: shape{begin: true}}
 	for _, t := range q {
-		switch t.kind {
-		case '^':
-			// Once text has been seen a start boundary cannot hold, unless what
-			// was seen may be empty: then it forces it to be.
-			if lit != "" || len(s.parts) > 0 {
-				return m, false, true
-			}
-			s.begin, any = true, false
-		case '$':
-			closed = true
-		case '*':
-			if closed {
-				continue
-			}
-			flush()
-			if len(s.parts) == 0 {
-				s.begin = false
-			}
-			any = true
-		case 'l':
-			if closed {
-				return m, false, true
-			}
-			if any && len(s.parts) == 0 {
-				s.begin = false
-			}
-			lit, any = lit+t.lit, false
+		if !a.add(t) {
+			return m, false, true
 		}
 	}
-	flush()
-	s.end = !any
-	return s.match()
+	a.flush()
+	a.end = !a.any
+	return a.shape.match()
+}
+
+// assembly is a shape on its way.
+type assembly struct {
+	shape
+	lit string // the literal that may go on
+	any bool   // the last token was "anything"
+	// closed: the end of the text has been seen.
+	closed bool
+}
+
+// add appends a token. It reports false when no value can fulfil it there.
+func (a *assembly) add(t token) bool {
+	switch t.kind {
+	case '^':
+		// Once text has been seen a start boundary cannot hold, unless what was
+		// seen may be empty: then it forces it to be.
+		if a.lit != "" || len(a.parts) > 0 {
+			return false
+		}
+		a.begin, a.any = true, false
+	case '$':
+		a.closed = true
+	case '*':
+		if a.closed {
+			break
+		}
+		a.flush()
+		a.any, a.begin = true, a.begin && len(a.parts) > 0
+	case 'l':
+		if a.closed {
+			return false
+		}
+		a.lit, a.any = a.lit+t.lit, false
+	}
+	return true
+}
+
+func (a *assembly) flush() {
+	if a.lit != "" {
+		a.parts, a.lit = append(a.parts, a.lit), ""
+	}
 }
 
 func (s shape) match() (m StringMatch, possible, ok bool) {
