@@ -60,6 +60,17 @@ type Backend interface {
 	Translate(u ir.Unit, t Target) ([]Artifact, report.Report)
 }
 
+// Option is something that can be said to a back end about its target.
+type Option struct {
+	// Key of Target.Options; one that ends in "." is the beginning of a family.
+	Key string
+	// Form of the whole "KEY=VALUE", for people.
+	Form, Help string
+}
+
+// Configurable is a Backend that has options.
+type Configurable interface{ Options() []Option }
+
 // ID names an artifact within a back end. An ID has one owner: a second unit
 // that claims it is an error.
 type ID struct {

@@ -80,7 +80,20 @@ func (a *app) showBackend(name string) error {
 	for _, r := range b.Supports(targets[0]) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Feature, when(r.When), r.Class, r.Case, r.Note)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, o := range options(b) {
+		fmt.Fprintf(a.out, "\n--option %s.%s\n    %s\n", b.Name(), o.Form, o.Help)
+	}
+	return nil
+}
+
+func options(b translators.Backend) []translators.Option {
+	if c, ok := b.(translators.Configurable); ok {
+		return c.Options()
+	}
+	return nil
 }
 
 // when says under which conditions a row holds.

@@ -191,6 +191,12 @@ func (f *targetFlags) fill(targets []translators.Target) error {
 		if !used {
 			return cannot("--option %q: not translated to %s", o, backend)
 		}
+		if b, _ := all.Pipeline().Backend(backend); !slices.ContainsFunc(options(b), func(o translators.Option) bool {
+			family := strings.HasSuffix(o.Key, ".")
+			return !family && key == o.Key || family && key != o.Key && strings.HasPrefix(key, o.Key)
+		}) {
+			return cannot("--option %q: %s has no such option: meshknot backends show %s lists them", o, backend, backend)
+		}
 	}
 	return nil
 }

@@ -27,6 +27,15 @@ const (
 	inboundOption = "inbound."
 )
 
+// Options implements translators.Configurable.
+func (backend) Options() []translators.Option {
+	return []translators.Option{
+		{Key: "sds", Form: "sds=SOURCE", Help: "where secrets come from: file:DIR (DIR/<secret>.yaml), or a cluster of the bootstrap that serves SDS; else the bootstrap's own"},
+		{Key: listenOption, Form: "listen.NS/SERVICE:PORT=[NS/ACCOUNT=]HOST:PORT[,...]", Help: "where to listen for calls to the port, instead of at its address; for all proxies or those of an account"},
+		{Key: inboundOption, Form: "inbound.NS/ACCOUNT:TARGETPORT=HOST:PORT,APPHOST:APPPORT", Help: "where to listen for calls to the workload, and where its process listens"},
+	}
+}
+
 // redirected reports whether packets are redirected to the virtual listener of
 // a direction: they are not where places to listen are given.
 func (o options) redirected(prefix string) bool {

@@ -59,7 +59,7 @@ func (a address) String() string { return net.JoinHostPort(a.host, strconv.Itoa(
 
 // listensOn returns the addresses at which a server may be found to listen.
 func listensOn(id ir.Identity, port int32, options map[string]string) ([]address, error) {
-	key := fmt.Sprintf("serve.%s/%s:%d", id.Namespace, id.Account, port)
+	key := fmt.Sprintf(serveOption+"%s/%s:%d", id.Namespace, id.Account, port)
 	given := options[key]
 	if given == "" {
 		return []address{{"0.0.0.0", uint32(port)}, {"::", uint32(port)}}, nil

@@ -33,6 +33,13 @@ import (
 // backend implements translators.Backend; it has no state.
 type backend struct{}
 
+const serveOption = "serve."
+
+// Options implements translators.Configurable.
+func (backend) Options() []translators.Option {
+	return []translators.Option{{Key: serveOption, Form: "serve.NS/ACCOUNT:TARGETPORT=HOST:PORT", Help: "the address that the server listens on"}}
+}
+
 // New returns the back end.
 func New() translators.Backend { return backend{} }
 

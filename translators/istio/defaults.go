@@ -20,8 +20,8 @@ const localTrustDomain = "cluster.local"
 func meshOf(t translators.Target) mesh {
 	return mesh{
 		trustDomain:   cmp.Or(t.TrustDomain, localTrustDomain),
-		clusterDomain: cmp.Or(t.Options["cluster-domain"], "cluster.local"),
-		rootNamespace: cmp.Or(t.Options["root-namespace"], "istio-system"),
+		clusterDomain: cmp.Or(t.Options[clusterDomainOption], "cluster.local"),
+		rootNamespace: cmp.Or(t.Options[rootNamespaceOption], "istio-system"),
 	}
 }
 
@@ -39,4 +39,17 @@ func everySidecar(spec object) object {
 	spec["gateways"] = []any{"mesh"}
 	spec["exportTo"] = []any{"*"}
 	return spec
+}
+
+const (
+	clusterDomainOption = "cluster-domain"
+	rootNamespaceOption = "root-namespace"
+)
+
+// Options implements translators.Configurable.
+func (backend) Options() []translators.Option {
+	return []translators.Option{
+		{Key: clusterDomainOption, Form: "cluster-domain=DOMAIN", Help: "domain of the cluster's names (cluster.local)"},
+		{Key: rootNamespaceOption, Form: "root-namespace=NAMESPACE", Help: "Istio's root namespace, whose policies hold for the whole mesh (istio-system)"},
+	}
 }

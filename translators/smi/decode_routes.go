@@ -2,6 +2,7 @@ package smi
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -94,7 +95,13 @@ func (d *decoder) headers(raw json.RawMessage, field string) []Header {
 	}
 	var out []Header
 	for i, item := range items {
-		out = append(out, d.headerMap(item, input.Element(field, i))...)
+		at := input.Element(field, i)
+		some := d.headerMap(item, at)
+		if len(some) == 2 && some[0].Name == "name" && some[1].Name == "value" {
+			d.say(report.Warning, report.BadValue, at, fmt.Sprintf("write {%s: %q}", some[0].Value, some[1].Value),
+				"these are conditions on two headers called name and value")
+		}
+		out = append(out, some...)
 	}
 	return out
 }

@@ -36,6 +36,8 @@ func TestRouteGroup(t *testing.T) {
 			[]string{"error MK1014 " + at + `.headers[""]`, "error MK1014 " + at + `.headers["a b"]`}, one(HTTPMatch{Name: "m", Field: at})},
 		{"one header twice", spec + "  - {name: m, headers: [{X-A: a}, {x-a: b}]}", []string{"error MK2018 " + at + ".headers[1].x-a"},
 			one(HTTPMatch{Name: "m", Field: at, Headers: []Header{{"x-a", "a", at + ".headers[0].X-A"}, {"x-a", "b", at + ".headers[1].x-a"}}})},
+		{"an item of name and value", spec + "  - {name: m, headers: [{name: x-beta, value: 'yes'}]}", []string{"warning MK1014 " + at + ".headers[0]"},
+			one(HTTPMatch{Name: "m", Field: at, Headers: []Header{{"name", "x-beta", at + ".headers[0].name"}, {"value", "yes", at + ".headers[0].value"}}})},
 		{"methods", spec + "  - {name: m, methods: [GET, get, FETCH]}", []string{"error MK2019 " + at + ".methods[1]", "error MK2019 " + at + ".methods[2]"},
 			one(HTTPMatch{Name: "m", Methods: []string{"GET", "get", "FETCH"}, Field: at})},
 		{"names", spec + "  - {pathRegex: /a}\n  - {name: b}\n  - {name: b}", []string{"error MK2014 " + at + ".name", "error MK2014 spec.matches[2].name"},

@@ -60,7 +60,7 @@ func (t *splitting) infer(s *ir.Service, splits []input.Object) bool {
 	closed := t.r.Complete(t.root.Namespace)
 	for _, o := range splits {
 		v := o.Value.(*Split)
-		if _, found := rootOf(o, v); found != nil && found.Severity == report.Error {
+		if _, found := rootOf(o, v); !o.Rejected && found != nil && found.Severity == report.Error {
 			t.add(*found)
 			return false
 		}
