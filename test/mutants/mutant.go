@@ -154,7 +154,7 @@ func try(m mutant) outcome {
 	if !run("build", "-overlay", overlay, m.pkg) {
 		return invalid
 	}
-	for _, args := range [][]string{{m.pkg}, {"./test/golden"}, {"./translators/all", "./internal/cli"}} {
+	for _, args := range [][]string{{m.pkg}, {"-run", "TestCases", "./test/golden"}, {"./test/golden", "./translators/all", "./internal/cli"}} {
 		if !run(append([]string{"test", "-overlay", overlay, "-failfast", "-timeout", "120s"}, args...)...) {
 			return caughtByTests
 		}
