@@ -1,10 +1,8 @@
 package semantics
 
 import (
-	"regexp/syntax"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/meshknot/meshknot/translators/ir"
 )
@@ -215,46 +213,9 @@ func Witness(m ir.StringMatch, fallback string) string {
 		}
 		return m.Value
 	case ir.MatchRegex:
-		if re, err := syntax.Parse(m.Value, syntax.Perl); err == nil {
-			if s := generate(re.Simplify()); m.Matches(s) {
-				return s
-			}
+		if s := ir.Example(m.Value); m.Matches(s) {
+			return s
 		}
 	}
 	return fallback
-}
-
-// generate writes a short string that an expression matches, as well as it can
-// without looking ahead: the caller checks it.
-func generate(re *syntax.Regexp) string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		return string(re.Rune)
-	case syntax.OpCharClass:
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			for r := re.Rune[i]; r <= re.Rune[i+1] && r < utf8.RuneSelf; r++ {
-				if r >= '0' && r != '?' && r != '#' && r != '\\' {
-					return string(r)
-				}
-			}
-		}
-		if len(re.Rune) > 0 {
-			return string(re.Rune[0])
-		}
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return "a"
-	case syntax.OpCapture, syntax.OpPlus:
-		return generate(re.Sub[0])
-	case syntax.OpRepeat:
-		return strings.Repeat(generate(re.Sub[0]), re.Min)
-	case syntax.OpAlternate:
-		return generate(re.Sub[0])
-	case syntax.OpConcat:
-		var b strings.Builder
-		for _, sub := range re.Sub {
-			b.WriteString(generate(sub))
-		}
-		return b.String()
-	}
-	return ""
 }

@@ -1,7 +1,6 @@
 package smi
 
 import (
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -31,13 +30,12 @@ func (g group) ambiguous(m HTTPMatch) report.Report {
 // counterExample returns a path that an expression matches where it is tied to
 // the start of the path alone, and not where it is tied to the end too.
 func counterExample(expr string) (string, bool) {
-	re, err := syntax.Parse(expr, syntax.Perl)
 	start, err1 := ir.ParsePattern(expr, ir.AnchorStart)
 	whole, err2 := ir.ParsePattern(expr, ir.AnchorWhole)
-	if err != nil || err1 != nil || err2 != nil || slices.Equal(start, whole) {
+	if err1 != nil || err2 != nil || slices.Equal(start, whole) {
 		return "", false
 	}
-	example := shortest(re.Simplify())
+	example := ir.Example(expr)
 	for _, more := range []string{"/x", "x"} {
 		path := strings.TrimSuffix(example, "/") + more
 		if strings.HasPrefix(path, "/") && anyMatches(start, path) && !anyMatches(whole, path) {
@@ -49,30 +47,4 @@ func counterExample(expr string) (string, bool) {
 
 func anyMatches(alternatives []ir.StringMatch, s string) bool {
 	return slices.ContainsFunc(alternatives, func(m ir.StringMatch) bool { return m.Matches(s) })
-}
-
-// shortest writes a short string that an expression mostly matches: who uses it
-// checks that it does.
-func shortest(re *syntax.Regexp) string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		return string(re.Rune)
-	case syntax.OpCharClass:
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			if lo, hi := max(re.Rune[i], '0'), re.Rune[i+1]; lo <= hi {
-				return string(lo)
-			}
-		}
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return "a"
-	case syntax.OpCapture, syntax.OpPlus, syntax.OpAlternate:
-		return shortest(re.Sub[0])
-	case syntax.OpConcat:
-		var b strings.Builder
-		for _, sub := range re.Sub {
-			b.WriteString(shortest(sub))
-		}
-		return b.String()
-	}
-	return ""
 }
