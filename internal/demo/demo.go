@@ -186,7 +186,7 @@ func (s *show) run(ctx context.Context) (bool, error) {
 		"reviews to reviews-v1 and reviews-v2, 80 to 20, and those with x-beta to\n" +
 		"reviews-v2 alone; web may read, cart may only get, for checkout.\n\n")
 	if len(s.control.planes) == 1 {
-		s.say("No Envoy here (MESHKNOT_ENVOY): proxyless gRPC shows it alone.\n\n")
+		s.say("No Envoy here (make envoy installs one): proxyless gRPC shows it alone.\n\n")
 	}
 	if err := s.start(ctx); err != nil {
 		return false, err
