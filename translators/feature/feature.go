@@ -185,7 +185,12 @@ var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReser
 
 // Specs lists every feature. The tests see to it that each back end's table has
 // a row for each that holds always.
-func Specs() []Spec {
+func Specs() []Spec { return slices.Clone(specs) }
+
+// specs is looked into for every use of every unit, so it is made once.
+var specs = makeSpecs()
+
+func makeSpecs() []Spec {
 	routed := slices.Concat(compared, protocols)
 	granted := slices.Concat(compared, []Condition{CondGRPC, CondPlainHTTP, CondAnyHTTPPort})
 	server := []Condition{CondPodsUnknown, CondNamespaceDenies, CondSelectorCatches, CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondPathCondition}
@@ -220,7 +225,7 @@ func Specs() []Spec {
 
 // SpecOf returns the description of a feature.
 func SpecOf(f Feature) Spec {
-	for _, s := range Specs() {
+	for _, s := range specs {
 		if s.Feature == f {
 			return s
 		}
