@@ -199,6 +199,7 @@ func TestFindings(t *testing.T) {
 		{"an address", ir.Unit{Service: &s}, nil, nil},
 		{"bad place to listen", ir.Unit{Service: &s}, map[string]string{"listen.shop/reviews:80": "1"}, []report.Code{report.BadValue}},
 		{"bad port to listen", ir.Unit{Service: &s}, map[string]string{"listen.shop/reviews:80": "a:0"}, []report.Code{report.BadValue}},
+		{"bad host to listen", ir.Unit{Service: &s}, map[string]string{"listen.shop/reviews:80": "nowhere"}, []report.Code{report.BadValue}},
 		{"bad inbound place", ir.Unit{Workload: &w}, map[string]string{"inbound.shop/reviews:8080": "127.0.0.1:1"}, []report.Code{report.BadValue}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

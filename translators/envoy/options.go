@@ -3,7 +3,9 @@ package envoy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,11 +59,31 @@ type place struct {
 
 // listen returns the places given for a port of a Service.
 func (o options) listen(service ir.Name, port int32) ([]place, error) {
-	key := listenOption + portKey(service, port)
-	value := o.given[key]
-	if value == "" {
-		return nil, nil
+	var out []place
+	for _, key := range slices.Sorted(maps.Keys(o.given)) {
+		if !speaksOf(key, listenOption, service, port) {
+			continue
+		}
+		places, err := placesOf(o.given[key])
+		if err != nil {
+			return nil, fmt.Errorf("option %s: %w", key, err)
+		}
+		out = append(out, places...)
 	}
+	return out, nil
+}
+
+// speaksOf reports whether a key names a port. A Service whose ports are not
+// known may be named with any port, or with none.
+func speaksOf(key, prefix string, n ir.Name, port int32) bool {
+	named := prefix + n.String()
+	if port == ir.AnyPort {
+		return key == named || strings.HasPrefix(key, named+":")
+	}
+	return key == fmt.Sprintf("%s:%d", named, port)
+}
+
+func placesOf(value string) ([]place, error) {
 	var out []place
 	for _, one := range strings.Split(value, ",") {
 		p := place{bind: true}
@@ -71,7 +93,7 @@ func (o options) listen(service ir.Name, port int32) ([]place, error) {
 		}
 		var err error
 		if p.host, p.port, err = splitAddress(one); err != nil {
-			return nil, fmt.Errorf("option %s: %w", key, err)
+			return nil, err
 		}
 		out = append(out, p)
 	}
@@ -81,7 +103,7 @@ func (o options) listen(service ir.Name, port int32) ([]place, error) {
 // inbound returns where to listen for a port of a workload, and where its
 // process listens. It reports false where the options do not say.
 func (o options) inbound(w ir.Name, port int32) (bind, app place, ok bool, err error) {
-	key := inboundOption + portKey(w, port)
+	key := fmt.Sprintf("%s%s:%d", inboundOption, w, port)
 	value := o.given[key]
 	if value == "" {
 		return bind, app, false, nil
@@ -109,21 +131,11 @@ func (o options) inboundPorts(w ir.Name) []int32 {
 	return out
 }
 
-func portKey(n ir.Name, port int32) string {
-	if port == ir.AnyPort {
-		return n.String()
-	}
-	return fmt.Sprintf("%s:%d", n, port)
-}
-
 func splitAddress(s string) (string, uint32, error) {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return "", 0, fmt.Errorf("%q is not HOST:PORT", s)
-	}
+	host, port, _ := net.SplitHostPort(s) // what has no port has none in range either
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return "", 0, fmt.Errorf("%q has no port between 1 and 65535", s)
+		return "", 0, fmt.Errorf("%q is not HOST:PORT with a port between 1 and 65535", s)
 	}
 	return host, uint32(n), nil
 }
