@@ -51,6 +51,9 @@ func envoyBinary(t *testing.T) string {
 			return abs
 		}
 	}
+	if os.Getenv("REQUIRE_REAL") == "1" {
+		t.Fatal("REQUIRE_REAL=1, and there is no Envoy (make envoy installs one)")
+	}
 	t.Skip("!! LOUD: no Envoy (MESHKNOT_ENVOY, .cache/envoy): nothing says that Envoy accepts this bootstrap")
 	return ""
 }

@@ -37,6 +37,9 @@ func envoyBinary(t *testing.T) string {
 	t.Helper()
 	path := findEnvoy("../../.cache/envoy/bin/envoy")
 	if path == "" {
+		if os.Getenv("REQUIRE_REAL") == "1" {
+			t.Fatal("REQUIRE_REAL=1, and there is no Envoy (make envoy installs one)")
+		}
 		t.Log("!! LOUD: no Envoy (MESHKNOT_ENVOY, .cache/envoy): proxyless gRPC is tested alone")
 		return ""
 	}
