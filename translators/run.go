@@ -121,7 +121,6 @@ type Piece struct {
 	Artifacts []Artifact
 	Findings  report.Report
 	Withheld  bool
-	Claims    []feature.Claim
 }
 
 // Translate makes a back end's piece of one unit: what the table refuses is
@@ -137,7 +136,7 @@ func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	for i := range found {
 		found[i].Backend = b.Name()
 	}
-	return Piece{artifacts, append(v.Findings, found...), v.Withheld, v.Uses}
+	return Piece{artifacts, append(v.Findings, found...), v.Withheld}
 }
 
 // Output is what one back end makes of all units.
@@ -148,7 +147,6 @@ type Output struct {
 	// Withheld: the artifacts are left out, for applying them would leave a
 	// workload open that has to be closed.
 	Withheld bool
-	Claims   []feature.Claim
 }
 
 // Refused reports whether anything was refused and not waived.
@@ -165,7 +163,6 @@ func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
 	for _, p := range pieces {
 		out.Artifacts = append(out.Artifacts, p.Artifacts...)
 		out.Findings = append(out.Findings, p.Findings...)
-		out.Claims = append(out.Claims, p.Claims...)
 		out.Withheld = out.Withheld || p.Withheld
 	}
 	slices.SortStableFunc(out.Artifacts, func(a, b Artifact) int {

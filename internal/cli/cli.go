@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -113,12 +114,17 @@ var undecodable = map[report.Code]bool{
 	report.NothingRead: true, report.DuplicateKey: true,
 }
 
+// unread reports whether some input could not be read.
+func unread(found report.Report) bool {
+	return slices.ContainsFunc(found, func(f report.Finding) bool {
+		return undecodable[f.Code] && f.Severity == report.Error
+	})
+}
+
 // conclude turns findings into an exit status.
 func conclude(found report.Report, failOn report.Severity) error {
-	for _, f := range found {
-		if undecodable[f.Code] && f.Severity == report.Error {
-			return status{code: exitCannot}
-		}
+	if unread(found) {
+		return status{code: exitCannot}
 	}
 	if found.Worst(failOn) > 0 {
 		return status{code: exitNo}

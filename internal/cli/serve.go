@@ -153,10 +153,8 @@ func (s *serving) reload() error {
 	if err := s.app.show(set, said, s.find, report.Warning); err != nil {
 		return err
 	}
-	for _, f := range found {
-		if undecodable[f.Code] && f.Severity == report.Error {
-			return status{exitCannot, errors.New("the input cannot be decoded")}
-		}
+	if unread(found) {
+		return status{exitCannot, errors.New("the input cannot be decoded")}
 	}
 	if err := s.server.Update(state); err != nil {
 		return status{exitCannot, err}

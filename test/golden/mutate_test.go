@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -184,7 +185,7 @@ func said(t *testing.T, c Case, u ir.Unit, target translators.Target) []string {
 	b, _ := all.Pipeline().Backend(target.Backend)
 	var out []string
 	for _, a := range translators.Translate(u, b, target, c.Waivers).Artifacts {
-		p, err := plain(a.Payload)
+		p, err := sink.Plain(a.Payload)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshknot/meshknot/internal/engine"
+	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -68,7 +69,7 @@ func artifactsOf(t *testing.T, r Run, undo string) []string {
 	var out []string
 	for _, o := range r.Result.Outputs {
 		for _, a := range o.Artifacts {
-			p, err := plain(a.Payload)
+			p, err := sink.Plain(a.Payload)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,18 +2,15 @@ package golden
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/txtar"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshknot/meshknot/internal/engine"
+	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/input"
@@ -97,7 +94,7 @@ func artifacts(o translators.Output) ([]byte, error) {
 		b.WriteString("# withheld\n")
 	}
 	for _, a := range o.Artifacts {
-		payload, err := plain(a.Payload)
+		payload, err := sink.Plain(a.Payload)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
 		}
@@ -108,23 +105,4 @@ func artifacts(o translators.Output) ([]byte, error) {
 		fmt.Fprintf(&b, "---\n# %s %s\n%s", a.ID.Type, a.ID.Name, text)
 	}
 	return b.Bytes(), nil
-}
-
-// plain turns a payload into maps and lists.
-func plain(payload any) (any, error) {
-	m, ok := payload.(proto.Message)
-	if !ok {
-		return payload, nil
-	}
-	a, err := anypb.New(m)
-	if err != nil {
-		return nil, err
-	}
-	text, err := protojson.Marshal(a)
-	if err != nil {
-		return nil, err
-	}
-	var out any
-	err = json.Unmarshal(text, &out)
-	return out, err
 }

@@ -31,15 +31,6 @@ func Pipeline() translators.Pipeline {
 	}
 }
 
-// Leaf returns the row that accounts for a field of an object, given its path
-// as written.
-func Leaf(group, kind, path string) (feature.Leaf, bool) {
-	if l, ok := smi.LeafOf(group, kind, path); ok {
-		return l, true
-	}
-	return kube.LeafOf(group, kind, path)
-}
-
 // Fields lists the fields of the policies in a set that have to be accounted
 // for on every back end: those that feed a feature or join objects. Fields of
 // context, such as a Deployment's, are facts and ask for nothing.

@@ -11,14 +11,22 @@ import (
 // Supports returns the table of an Istio minor: what holds under a condition,
 // how its proxies compare headers, and what holds otherwise.
 func (b backend) Supports(t translators.Target) f.Table {
-	headers := joinedHeaders
 	if t.Version == "" || t.Version == b.Versions()[0] {
-		headers = separateHeaders
+		return newest
 	}
-	rows := slices.Concat(conditional, headers, general)
-	table := make(f.Table, len(rows))
-	for i, r := range rows {
-		table[i] = f.Row(r)
+	return older
+}
+
+// The tables are asked for with every unit, so they are put together once.
+var (
+	newest = together(conditional, separateHeaders, general)
+	older  = together(conditional, joinedHeaders, general)
+)
+
+func together(parts ...[]row) f.Table {
+	var table f.Table
+	for _, r := range slices.Concat(parts...) {
+		table = append(table, f.Row(r))
 	}
 	return table
 }

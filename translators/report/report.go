@@ -161,7 +161,6 @@ func (r Report) Sorted() Report {
 }
 
 // Worst returns how many findings are at least as bad as threshold.
-// A waived finding counts as info.
 func (r Report) Worst(threshold Severity) int {
 	n := 0
 	for _, f := range r {
