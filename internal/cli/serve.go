@@ -81,11 +81,16 @@ what they have. Beyond loopback it wants mTLS.`,
 // run serves until the context ends. These things can happen: the files change;
 // a server ends, which ends everything; the context ends.
 func (s *serving) run(ctx context.Context, xdsListen, adminListen string, watched bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	// Watched before they are read: an edit in between must not be missed.
+	var changes <-chan struct{}
+	if watched {
+		changes = watch.Changes(ctx, s.in.files, watch.Options{})
+	}
 	if err := s.reload(); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	ended := make(chan error, 2)
 	n := 0
 	start := func(what, addr string, serve func(context.Context, net.Listener) error) error {
@@ -105,10 +110,6 @@ func (s *serving) run(ctx context.Context, xdsListen, adminListen string, watche
 		if err := start("status", adminListen, s.server.ServeAdmin); err != nil {
 			return err
 		}
-	}
-	var changes <-chan struct{}
-	if watched {
-		changes = watch.Changes(ctx, s.in.files, watch.Options{})
 	}
 	var failed error
 	for n > 0 {
