@@ -95,6 +95,13 @@ func newUnit(k ir.Key, s input.Settings) ir.Unit {
 		return ir.Unit{Service: &ir.Service{Namespace: k.Namespace, Name: k.Name}}
 	case ir.KindWorkload:
 		return ir.Unit{Workload: &ir.Workload{Namespace: k.Namespace, Account: k.Name}}
+	case ir.KindGateway:
+		return ir.Unit{Gateway: &ir.Gateway{Namespace: k.Namespace, Name: k.Name}}
+	case ir.KindVirtualHost:
+		v := &ir.VirtualHost{}
+		v.Gateway.Namespace = k.Namespace
+		v.Gateway.Name, v.Port, v.Host = ir.ParseVirtualHostName(k.Name)
+		return ir.Unit{VirtualHost: v}
 	case ir.KindEndpoints:
 		return ir.Unit{Endpoints: &ir.Endpoints{Namespace: k.Namespace, Name: k.Name}}
 	}
@@ -110,6 +117,10 @@ func empty(u ir.Unit) bool {
 		return u.Service.Ref.IsZero()
 	case u.Workload != nil:
 		return u.Workload.Ref.IsZero()
+	case u.Gateway != nil:
+		return u.Gateway.Ref.IsZero()
+	case u.VirtualHost != nil:
+		return u.VirtualHost.Ref.IsZero()
 	case u.Endpoints != nil:
 		return len(u.Endpoints.Ports) == 0
 	}
@@ -156,9 +167,10 @@ func (o Output) Refused() bool {
 	})
 }
 
-// Assemble joins pieces to one output: artifacts sorted by rank and ID, each ID
-// with one owner, and the findings that hold for the whole mesh said once.
-func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
+// Assemble joins pieces to one output: artifacts sorted by rank and ID, parts
+// joined, each ID with one owner for an audience, and the findings that hold for
+// the whole mesh said once.
+func Assemble(b Backend, t Target, pieces []Piece, waivers []feature.Waiver) Output {
 	out := Output{Target: t}
 	for _, p := range pieces {
 		out.Artifacts = append(out.Artifacts, p.Artifacts...)
@@ -166,8 +178,12 @@ func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
 		out.Withheld = out.Withheld || p.Withheld
 	}
 	slices.SortStableFunc(out.Artifacts, func(a, b Artifact) int {
-		return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Unit.Compare(b.Unit))
+		return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Audience.Compare(b.Audience),
+			strings.Compare(a.Part, b.Part), a.Unit.Compare(b.Unit))
 	})
+	if a, ok := b.(Assembler); ok {
+		join(a, &out)
+	}
 	out.Findings = append(once(out.Findings), claimed(&out)...)
 	for _, w := range feature.Unused(waivers, out.Findings) {
 		f := report.New(report.WaiverUnused, w.Object, fmt.Sprintf("the waiver for %s covers nothing", w.Code))
@@ -179,6 +195,43 @@ func Assemble(t Target, pieces []Piece, waivers []feature.Waiver) Output {
 	}
 	out.Findings = out.Findings.Sorted()
 	return out
+}
+
+// join lets an Assembler make one artifact of each run of parts.
+func join(a Assembler, out *Output) {
+	var joined []Artifact
+	for i := 0; i < len(out.Artifacts); {
+		first := out.Artifacts[i]
+		end := i + 1
+		for first.Part != "" && end < len(out.Artifacts) && sameArtifact(first, out.Artifacts[end]) && out.Artifacts[end].Part != "" {
+			end++
+		}
+		if first.Part != "" {
+			parts := out.Artifacts[i:end]
+			var found report.Report
+			first, found = a.Assemble(parts)
+			first.ID, first.Audience, first.Rank, first.Unit, first.Part = parts[0].ID, parts[0].Audience, parts[0].Rank, parts[0].Unit, ""
+			for j := range found {
+				found[j].Backend = out.Target.Backend
+			}
+			out.Findings = append(out.Findings, found...)
+			first.Refs = refsOf(parts)
+		}
+		joined = append(joined, first)
+		i = end
+	}
+	out.Artifacts = joined
+}
+
+func sameArtifact(a, b Artifact) bool { return a.ID == b.ID && a.Audience == b.Audience }
+
+func refsOf(parts []Artifact) []report.Ref {
+	var refs []report.Ref
+	for _, p := range parts {
+		refs = append(refs, p.Refs...)
+	}
+	slices.SortFunc(refs, report.Ref.Compare)
+	return slices.Compact(refs)
 }
 
 // once joins the findings that say the same of many units. What holds for the
@@ -217,7 +270,7 @@ func claimed(out *Output) report.Report {
 	bad := map[ID]bool{}
 	for i := 1; i < len(out.Artifacts); i++ {
 		a, b := out.Artifacts[i-1], out.Artifacts[i]
-		if a.ID != b.ID {
+		if !sameArtifact(a, b) {
 			continue
 		}
 		bad[a.ID] = true

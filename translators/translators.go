@@ -60,6 +60,13 @@ type Backend interface {
 	Translate(u ir.Unit, t Target) ([]Artifact, report.Report)
 }
 
+// Assembler is a Backend some of whose artifacts are made by several units.
+type Assembler interface {
+	// Assemble joins the parts that units made of one artifact, which share its ID
+	// and Audience, sorted by Part and unit. It is pure as Translate is.
+	Assemble(parts []Artifact) (Artifact, report.Report)
+}
+
 // Option is something that can be said to a back end about its target.
 type Option struct {
 	// Key of Target.Options; one that ends in "." is the beginning of a family.
@@ -71,8 +78,8 @@ type Option struct {
 // Configurable is a Backend that has options.
 type Configurable interface{ Options() []Option }
 
-// ID names an artifact within a back end. An ID has one owner: a second unit
-// that claims it is an error.
+// ID names an artifact within a back end. An ID has one owner for an audience,
+// unless it is assembled of parts: a second unit that claims it is an error.
 type ID struct {
 	// Type is "group/version/Kind" of an object or the type URL of an xDS resource.
 	Type string
@@ -92,7 +99,11 @@ type Artifact struct {
 	Unit ir.Key
 	// Rank orders application, lowest first; removal runs in reverse.
 	Rank int
-	// Audience says which proxies it is for.
+	// Part is set for an artifact that several units make together, and says
+	// what this part is about. The back end is then an Assembler.
+	Part string
+	// Audience says which proxies it is for. Artifacts may share an ID where their
+	// audiences differ: a proxy gets the one with the narrowest.
 	Audience ir.Audience
 	// Payload is the object as map[string]any, or a proto.Message for xDS.
 	Payload any

@@ -74,7 +74,8 @@ func (e *Engine) Run(s *input.Store) Result {
 	e.units = next
 	res.Findings = res.Findings.Sorted()
 	for i, t := range e.targets {
-		res.Outputs = append(res.Outputs, translators.Assemble(t, pieces[i], e.waivers))
+		b, _ := e.pipeline.Backend(t.Backend)
+		res.Outputs = append(res.Outputs, translators.Assemble(b, t, pieces[i], e.waivers))
 	}
 	return res
 }

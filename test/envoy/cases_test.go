@@ -181,7 +181,7 @@ func (s *stage) show(t *testing.T, p *play, c golden.Case) bool {
 	for _, u := range p.units {
 		pieces = append(pieces, translators.Translate(u, envoy.New(), target, c.Waivers))
 	}
-	out := translators.Assemble(target, pieces, c.Waivers)
+	out := translators.Assemble(envoy.New(), target, pieces, c.Waivers)
 	p.refused = out.Refused() || slices.ContainsFunc(out.Findings, func(f report.Finding) bool { return f.Class == report.Narrowed })
 	if out.Withheld {
 		return false

@@ -118,7 +118,7 @@ func BenchmarkTranslate(b *testing.B) {
 					for _, u := range units {
 						pieces = append(pieces, translators.Translate(u, backend, t, nil))
 					}
-					if out := translators.Assemble(t, pieces, nil); len(out.Artifacts) < n || out.Refused() {
+					if out := translators.Assemble(backend, t, pieces, nil); len(out.Artifacts) < n || out.Refused() {
 						b.Fatal("the benchmark's own policy is not translated")
 					}
 				}

@@ -43,7 +43,7 @@ func FuzzLower(f *testing.F) {
 			for _, u := range units {
 				pieces = append(pieces, translators.Translate(u, b, target, nil))
 			}
-			translators.Assemble(target, pieces, nil)
+			translators.Assemble(b, target, pieces, nil)
 		}
 	})
 }

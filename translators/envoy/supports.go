@@ -88,6 +88,17 @@ var supports = feature.Table{
 		Note: "a connection keeps its rules until Envoy has drained it, at the latest after --drain-time-s", Case: "access/default-deny"},
 	{Feature: feature.Probes, Class: report.Approximated,
 		Note: "HTTP and gRPC probes reach the process; a TCP probe is answered by the proxy, whatever the process does", Case: "access/probes"},
+
+	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteStatus, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteRedirect, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteRewrite, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteHeaderEdit, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteMirror, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteTimeout, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteView, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.GatewayPort, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.GatewayHost, Class: report.Dropped, Note: "not translated"},
 }
 
 // What several rows say.

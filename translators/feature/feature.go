@@ -26,6 +26,26 @@ const (
 	RoutePath   Feature = "route.match.path"
 	RouteMethod Feature = "route.match.method"
 	RouteHeader Feature = "route.match.header"
+	// RouteQuery: requests are told apart by query parameters.
+	RouteQuery Feature = "route.match.query"
+	// RouteStatus: requests are answered with a status, and sent nowhere.
+	RouteStatus Feature = "route.status"
+	// RouteRedirect: requests are answered with another place to ask.
+	RouteRedirect Feature = "route.redirect"
+	// RouteRewrite: host or path is changed on the way.
+	RouteRewrite Feature = "route.rewrite"
+	// RouteHeaderEdit: headers are changed on the way.
+	RouteHeaderEdit Feature = "route.headers"
+	// RouteMirror: requests are copied to another Service.
+	RouteMirror Feature = "route.mirror"
+	// RouteTimeout: requests that take too long are ended.
+	RouteTimeout Feature = "route.timeout"
+	// RouteView: callers of a namespace have routes of their own.
+	RouteView Feature = "route.view"
+	// GatewayPort: calls from outside come in on a port.
+	GatewayPort Feature = "gateway.port"
+	// GatewayHost: calls from outside are told apart by the host they ask for.
+	GatewayHost Feature = "gateway.host"
 	// AccessSource: a caller is allowed by its identity.
 	AccessSource Feature = "access.source"
 	// AccessPort: a grant holds for some ports only.
@@ -92,6 +112,7 @@ const (
 	// CondExact to CondPresent: how a string is compared (ir.MatchKind).
 	CondExact    Condition = "exact"
 	CondPrefix   Condition = "prefix"
+	CondSegments Condition = "segments"
 	CondSuffix   Condition = "suffix"
 	CondContains Condition = "contains"
 	CondRegex    Condition = "regex"
@@ -137,6 +158,38 @@ const (
 	CondSelectorCatches Condition = "selector-catches-others"
 	// CondHeadless: the Service has no cluster address.
 	CondHeadless Condition = "headless"
+	// CondGateway: it is asked of a Gateway's proxies, not of callers in the mesh.
+	CondGateway Condition = "gateway"
+	// CondView: it is asked for the callers of one namespace.
+	CondView Condition = "view"
+	// CondStatus404: the status is 404, for what matches no route.
+	CondStatus404 Condition = "status-404"
+	// CondResponse: headers of the answer; CondPerBackend: for one share alone.
+	CondResponse   Condition = "response"
+	CondPerBackend Condition = "per-backend"
+	// CondRewriteHost, CondRewritePath, CondRewritePrefix: what is rewritten or,
+	// with a redirect, what is asked for instead.
+	CondRewriteHost   Condition = "rewrite-host"
+	CondRewritePath   Condition = "rewrite-path"
+	CondRewritePrefix Condition = "rewrite-prefix"
+	// CondPortOrScheme: a redirect changes port or scheme.
+	CondPortOrScheme Condition = "port-or-scheme"
+	// CondFraction: not every request is mirrored.
+	CondFraction Condition = "fraction"
+	// CondMany: there are several mirrors.
+	CondMany Condition = "many"
+	// CondPerTry: the timeout is for one attempt.
+	CondPerTry Condition = "per-try"
+	// CondWildcard: the host name is "*" or starts with "*.".
+	CondWildcard Condition = "wildcard"
+	// CondWeightsZero: no backend of the route has any weight.
+	CondWeightsZero Condition = "weights-zero"
+	// CondLookalike: a mesh in which callers are Services takes others for the caller.
+	CondLookalike Condition = "lookalike"
+	// CondForeignNamespace: the caller, or the backend, is in another namespace.
+	CondForeignNamespace Condition = "foreign-namespace"
+	// CondMultiPort: a Service that leads there has several ports.
+	CondMultiPort Condition = "multi-port"
 	// CondPathCondition: some match of the unit looks at the path.
 	CondPathCondition Condition = "path-condition"
 )
@@ -177,9 +230,10 @@ func holds(when, conditions []Condition) bool {
 	return true
 }
 
-var compared = []Condition{CondExact, CondPrefix, CondSuffix, CondContains, CondRegex, CondEmptyValue, CondStarEdge, CondBrace, CondDoubleSlash}
+var compared = []Condition{CondExact, CondPrefix, CondSegments, CondSuffix, CondContains, CondRegex, CondEmptyValue, CondStarEdge, CondBrace, CondDoubleSlash}
 
-var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondTLS, CondPortsUnknown, CondHeadless}
+// protocols are the conditions of whatever is asked of callers.
+var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondTLS, CondPortsUnknown, CondHeadless, CondGateway, CondView, CondMultiPort}
 
 var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondRepeatedName}
 
@@ -192,17 +246,28 @@ var specs = makeSpecs()
 
 func makeSpecs() []Spec {
 	routed := slices.Concat(compared, protocols)
+	edited := append(slices.Clone(protocols), CondRewriteHost, CondRewritePath, CondRewritePrefix, CondPortOrScheme)
 	granted := slices.Concat(compared, []Condition{CondGRPC, CondPlainHTTP, CondAnyHTTPPort})
-	server := []Condition{CondPodsUnknown, CondNamespaceDenies, CondSelectorCatches, CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondPathCondition}
+	server := []Condition{CondPodsUnknown, CondNamespaceDenies, CondSelectorCatches, CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondPathCondition, CondMultiPort}
 	client := append(slices.Clone(protocols), CondPathCondition)
 	return []Spec{
 		{RouteSplit, ir.KindService, false, "requests shared by weight", protocols},
-		{RouteBackend, ir.KindService, false, "requests sent to another Service", protocols},
+		{RouteBackend, ir.KindService, false, "requests sent to another Service", append(slices.Clone(protocols), CondForeignNamespace)},
 		{RouteInvalidBackend, ir.KindService, false, "the share of a missing backend fails", protocols},
 		{RoutePath, ir.KindService, false, "routed by path", routed},
 		{RouteMethod, ir.KindService, false, "routed by method", protocols},
 		{RouteHeader, ir.KindService, false, "routed by header", slices.Concat(routed, named)},
-		{AccessSource, ir.KindWorkload, true, "allowed by the caller's identity", []Condition{CondForeignIdentity, CondStarEdge}},
+		{RouteQuery, ir.KindService, false, "routed by query parameter", slices.Concat(routed, named)},
+		{RouteStatus, ir.KindService, false, "answered with a status", append(slices.Clone(protocols), CondStatus404, CondWeightsZero)},
+		{RouteRedirect, ir.KindService, false, "redirected", edited},
+		{RouteRewrite, ir.KindService, false, "host or path rewritten", edited},
+		{RouteHeaderEdit, ir.KindService, false, "headers edited", append(slices.Clone(protocols), CondResponse, CondPerBackend, CondHostHeader, CondReservedHeader)},
+		{RouteMirror, ir.KindService, false, "requests mirrored", append(slices.Clone(protocols), CondFraction, CondMany)},
+		{RouteTimeout, ir.KindService, false, "requests ended after a time", append(slices.Clone(protocols), CondPerTry)},
+		{RouteView, ir.KindService, false, "routes for the callers of one namespace", protocols},
+		{GatewayPort, ir.KindGateway, false, "calls from outside come in", nil},
+		{GatewayHost, ir.KindVirtualHost, false, "calls from outside are routed by host", []Condition{CondWildcard}},
+		{AccessSource, ir.KindWorkload, true, "allowed by the caller's identity", []Condition{CondForeignIdentity, CondStarEdge, CondLookalike, CondForeignNamespace}},
 		{AccessPort, ir.KindWorkload, true, "allowed on some ports", []Condition{CondSharedTargetPort, CondAnyHTTPPort, CondTCP, CondUDP, CondGRPC, CondPlainHTTP}},
 		{AccessPath, ir.KindWorkload, true, "allowed by path", granted},
 		{AccessMethod, ir.KindWorkload, true, "allowed by method", granted},

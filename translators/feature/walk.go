@@ -34,87 +34,17 @@ func walk(u ir.Unit, keep func(Use) bool) ir.Unit {
 	case u.Workload != nil:
 		w := walkWorkload(*u.Workload, keep)
 		u.Workload = &w
+	case u.Gateway != nil:
+		g := *u.Gateway
+		g.Ports = slices.DeleteFunc(slices.Clone(g.Ports), func(p ir.GatewayPort) bool {
+			return !keep(Use{GatewayPort, nil, p.Ref})
+		})
+		u.Gateway = &g
+	case u.VirtualHost != nil:
+		v := walkVirtualHost(*u.VirtualHost, keep)
+		u.VirtualHost = &v
 	}
 	return u
-}
-
-func walkService(s ir.Service, keep func(Use) bool) ir.Service {
-	s.Ports = slices.Clone(s.Ports)
-	for i, p := range s.Ports {
-		base := protocolConditions(p.Protocol)
-		if p.TLS {
-			base = append(base, CondTLS)
-		}
-		if p.Number == ir.AnyPort {
-			base = append(base, CondPortsUnknown)
-		}
-		if s.Headless {
-			base = append(base, CondHeadless)
-		}
-		var routes []ir.Route
-		looksAtPath := false
-		for _, r := range p.Routes {
-			if r, ok := walkRoute(s, r, base, keep); ok {
-				routes = append(routes, r)
-				looksAtPath = looksAtPath || slices.ContainsFunc(r.Matches, func(m ir.Match) bool { return m.Path.Kind != ir.MatchAny })
-			}
-		}
-		s.Ports[i].Routes = routes
-		implied := base
-		if looksAtPath {
-			implied = append(slices.Clone(base), CondPathCondition)
-		}
-		for _, f := range []Feature{Unmatched, Retries, Timeouts, ProtocolSelection, UnreadyBackend} {
-			keep(Use{f, implied, p.Ref})
-		}
-	}
-	return s
-}
-
-// walkRoute reports false when the route has to go: none of its matches, or
-// not its distribution, can be said. The Service's own last route stays.
-func walkRoute(s ir.Service, r ir.Route, base []Condition, keep func(Use) bool) (ir.Route, bool) {
-	ok := true
-	others := slices.DeleteFunc(slices.Clone(r.Backends), func(b ir.Backend) bool {
-		return b.Service == ir.Name{Namespace: s.Namespace, Name: s.Name}
-	})
-	if len(others) > 0 {
-		ok = keep(Use{RouteBackend, base, r.Ref}) && ok
-	}
-	if len(r.Backends) > 1 {
-		ok = keep(Use{RouteSplit, base, r.Ref}) && ok
-	}
-	for _, b := range r.Backends {
-		if b.Invalid != "" {
-			ok = keep(Use{RouteInvalidBackend, base, b.Ref}) && ok
-		}
-	}
-	var matches []ir.Match
-	for _, m := range r.Matches {
-		if walkMatch(m, base, [3]Feature{RoutePath, RouteMethod, RouteHeader}, keep) {
-			matches = append(matches, m)
-		}
-	}
-	r.Matches = matches
-	return r, ok && len(matches) > 0
-}
-
-func walkMatch(m ir.Match, base []Condition, f [3]Feature, keep func(Use) bool) bool {
-	ok := true
-	if m.Path.Kind != ir.MatchAny {
-		ok = keep(Use{f[0], slices.Concat(base, comparison(m.Path)), m.PathRef}) && ok
-	}
-	if !m.AnyMethod() {
-		ok = keep(Use{f[1], base, m.MethodsRef}) && ok
-	}
-	for _, h := range m.Headers {
-		c := headerConditions(h)
-		if named := func(o ir.HeaderMatch) bool { return o.Name == h.Name && o != h }; slices.ContainsFunc(m.Headers, named) {
-			c = append(c, CondRepeatedName)
-		}
-		ok = keep(Use{f[2], slices.Concat(base, c), h.Ref}) && ok
-	}
-	return ok
 }
 
 func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
@@ -142,11 +72,11 @@ func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
 
 func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
 	var said []Condition // of the ports that stay, for the matches
-	g.Sources = keptSources(g.Sources, keep)
+	g.Sources = keptSources(w, g.Sources, keep)
 	g.Ports, said = keptPorts(w, g.Ports, keep)
 	var matches []ir.Match
 	for _, m := range g.Matches {
-		ok := walkMatch(m, said, [3]Feature{AccessPath, AccessMethod, AccessHeader}, keep)
+		ok := walkMatch(m, said, accessFeatures, keep)
 		if m.IsAll() {
 			ok = keep(Use{AccessWhole, said, m.Ref})
 		}
@@ -158,12 +88,17 @@ func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
 	return g
 }
 
-func keptSources(all []ir.Source, keep func(Use) bool) []ir.Source {
+func keptSources(w ir.Workload, all []ir.Source, keep func(Use) bool) []ir.Source {
 	var sources []ir.Source
 	for _, s := range all {
 		var c []Condition
 		if s.Identity.SPIFFE != "" {
 			c = append(c, CondForeignIdentity)
+		} else if s.Identity.Namespace != w.Namespace {
+			c = append(c, CondForeignNamespace)
+		}
+		if len(s.Lookalikes) > 0 {
+			c = append(c, CondLookalike)
 		}
 		if starEdge(s.Identity.SPIFFE) {
 			c = append(c, CondStarEdge)
@@ -219,11 +154,18 @@ func serverConditions(w ir.Workload) []Condition {
 	if slices.ContainsFunc(w.Pods, func(p ir.PodClass) bool { return len(p.AlsoCatches) > 0 || len(p.Labels) == 0 }) {
 		c = append(c, CondSelectorCatches)
 	}
+	seen := map[ir.Name]int32{}
 	for _, p := range w.Ports {
 		for _, one := range protocolConditions(p.Protocol) {
 			if !slices.Contains(c, one) {
 				c = append(c, one)
 			}
+		}
+		for _, s := range p.Services {
+			if n, ok := seen[s.Service]; ok && n != s.Port && !slices.Contains(c, CondMultiPort) {
+				c = append(c, CondMultiPort)
+			}
+			seen[s.Service] = s.Port
 		}
 	}
 	for _, g := range w.Grants {
@@ -272,13 +214,21 @@ func starEdge(s string) bool { return strings.HasPrefix(s, "*") || strings.HasSu
 
 func headerConditions(h ir.HeaderMatch) []Condition {
 	c := comparison(h.Value)
-	switch {
-	case h.Name == "host":
-		c = append(c, CondHostHeader)
-	case len(h.Name) > 4 && h.Name[len(h.Name)-4:] == "-bin":
-		c = append(c, CondBinaryHeader)
-	case h.Name[:1] == ":" || len(h.Name) > 5 && h.Name[:5] == "grpc-":
-		c = append(c, CondReservedHeader)
+	if n := nameCondition(h.Name); n != "" {
+		c = append(c, n)
 	}
 	return c
+}
+
+// nameCondition returns what is special about a header's name, or nothing.
+func nameCondition(name string) Condition {
+	switch {
+	case name == "host":
+		return CondHostHeader
+	case strings.HasSuffix(name, "-bin") && len(name) > 4:
+		return CondBinaryHeader
+	case strings.HasPrefix(name, ":"), strings.HasPrefix(name, "grpc-") && len(name) > 5:
+		return CondReservedHeader
+	}
+	return ""
 }

@@ -86,6 +86,17 @@ var supports = feature.Table{
 		Note: "a server asks its connections to go when its rules change; calls that run are finished", Case: "access/default-deny"},
 	{Feature: feature.Probes, Class: report.Narrowed,
 		Note: "a kubelet has no certificate and is turned away; serve health checks on a port without xDS", Case: "access/probes"},
+
+	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteStatus, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteRedirect, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteRewrite, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteHeaderEdit, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteMirror, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteTimeout, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteView, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.GatewayPort, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.GatewayHost, Class: report.Dropped, Note: "not translated"},
 }
 
 // What several rows say.

@@ -32,14 +32,19 @@ const (
 	KindService UnitKind = "Service"
 	// KindWorkload is the server side: who may call a namespace's account.
 	KindWorkload UnitKind = "Workload"
+	// KindGateway is where calls from outside come in: the ports that are listened on.
+	KindGateway UnitKind = "Gateway"
+	// KindVirtualHost is one host name on one port of a Gateway, and its routes.
+	KindVirtualHost UnitKind = "VirtualHost"
 	// KindEndpoints are the addresses behind a Service; they travel their own path.
 	KindEndpoints UnitKind = "Endpoints"
 )
 
-var kindOrder = []UnitKind{KindMesh, KindNamespace, KindService, KindWorkload, KindEndpoints}
+var kindOrder = []UnitKind{KindMesh, KindNamespace, KindService, KindWorkload, KindGateway, KindVirtualHost, KindEndpoints}
 
 // Key names a unit. The Mesh unit has neither namespace nor name, a Namespace
-// unit only a name. A Workload is named by its ServiceAccount.
+// unit only a name. A Workload is named by its ServiceAccount, a VirtualHost as
+// VirtualHostName says.
 type Key struct {
 	Kind      UnitKind
 	Namespace string
@@ -91,11 +96,13 @@ func (n Name) Compare(o Name) int {
 
 // Unit is one piece of the model: exactly one of its fields is set.
 type Unit struct {
-	Mesh      *Mesh      `json:"mesh,omitempty"`
-	Namespace *Namespace `json:"namespace,omitempty"`
-	Service   *Service   `json:"service,omitempty"`
-	Workload  *Workload  `json:"workload,omitempty"`
-	Endpoints *Endpoints `json:"endpoints,omitempty"`
+	Mesh        *Mesh        `json:"mesh,omitempty"`
+	Namespace   *Namespace   `json:"namespace,omitempty"`
+	Service     *Service     `json:"service,omitempty"`
+	Workload    *Workload    `json:"workload,omitempty"`
+	Gateway     *Gateway     `json:"gateway,omitempty"`
+	VirtualHost *VirtualHost `json:"virtualHost,omitempty"`
+	Endpoints   *Endpoints   `json:"endpoints,omitempty"`
 }
 
 // Key returns the key of the unit that is set.
@@ -107,6 +114,11 @@ func (u Unit) Key() Key {
 		return Key{KindService, u.Service.Namespace, u.Service.Name}
 	case u.Workload != nil:
 		return Key{KindWorkload, u.Workload.Namespace, u.Workload.Account}
+	case u.Gateway != nil:
+		return Key{KindGateway, u.Gateway.Namespace, u.Gateway.Name}
+	case u.VirtualHost != nil:
+		v := u.VirtualHost
+		return Key{KindVirtualHost, v.Gateway.Namespace, VirtualHostName(v.Gateway.Name, v.Port, v.Host)}
 	case u.Endpoints != nil:
 		return Key{KindEndpoints, u.Endpoints.Namespace, u.Endpoints.Name}
 	}
@@ -184,72 +196,36 @@ type Port struct {
 	TLS bool `json:"tls,omitempty"`
 	// Routes in order: the first whose matches hold is taken. The last one
 	// always matches everything, so no request is left without a route.
-	Routes []Route    `json:"routes"`
-	Ref    report.Ref `json:"ref"`
+	Routes []Route `json:"routes"`
+	// Views replace Routes as a whole for the callers of a namespace; sorted by it.
+	Views []View     `json:"views,omitempty"`
+	Ref   report.Ref `json:"ref"`
 }
 
-// Route sends what matches to backends by weight.
-type Route struct {
-	// Name is stable: the name of the object that made it, or "default".
-	Name string     `json:"name"`
-	Ref  report.Ref `json:"ref"`
-	// Matches: any of them must hold. None means never.
-	Matches  []Match   `json:"matches"`
-	Backends []Backend `json:"backends"`
+// View is the routes of a port as the callers of one namespace see them. What
+// holds for Port.Routes holds for these.
+type View struct {
+	Namespace string  `json:"namespace"`
+	Routes    []Route `json:"routes"`
 }
 
-// Backend takes a share of a route's requests: Weight over the sum of weights.
-type Backend struct {
-	Service Name  `json:"service"`
-	Port    int32 `json:"port"`
-	// Weight is a ratio, 0 to 2^32-1; the sum over a route is in that range too.
-	Weight uint32 `json:"weight"`
-	// Invalid is the reason why this share of the requests fails with status
-	// 500 (a TCP connection: is closed); empty when the backend is good.
-	Invalid string `json:"invalid,omitempty"`
-	// Servers are the accounts known to answer for the backend, which a client
-	// may expect in its certificate; none when unknown.
-	Servers []Identity `json:"servers,omitempty"`
-	Ref     report.Ref `json:"ref"`
+// RoutesFor returns the routes for callers of a namespace.
+func (p Port) RoutesFor(namespace string) []Route {
+	for _, v := range p.Views {
+		if v.Namespace == namespace {
+			return v.Routes
+		}
+	}
+	return p.Routes
 }
 
-// Match is a condition on a request: path AND method AND every header.
-type Match struct {
-	// Name is the name of the match where it has one.
-	Name string `json:"name,omitempty"`
-	// Path is compared with the normalised path without its query.
-	Path    StringMatch `json:"path"`
-	PathRef report.Ref  `json:"pathRef,omitzero"`
-	// Methods: any of them, upper case. AnyMethod stands for all.
-	Methods    []string   `json:"methods"`
-	MethodsRef report.Ref `json:"methodsRef,omitzero"`
-	// Headers must all hold; a header that is absent never holds.
-	Headers []HeaderMatch `json:"headers,omitempty"`
-	Ref     report.Ref    `json:"ref"`
-}
-
-// AnyMethod is the one element of Match.Methods when every method matches.
-const AnyMethod = "*"
-
-// MatchAll returns the match that every request fulfils, on behalf of ref.
-func MatchAll(ref report.Ref) Match {
-	return Match{Path: StringMatch{Kind: MatchAny}, Methods: []string{AnyMethod}, Ref: ref}
-}
-
-// IsAll reports whether every request fulfils m.
-func (m Match) IsAll() bool {
-	return m.Path.Kind == MatchAny && m.AnyMethod() && len(m.Headers) == 0
-}
-
-// AnyMethod reports whether m holds for every method.
-func (m Match) AnyMethod() bool { return slices.Contains(m.Methods, AnyMethod) }
-
-// HeaderMatch is a condition on one header. Name is lower case. Each line of a
-// repeated header is compared alone; one that matches is enough.
-type HeaderMatch struct {
-	Name  string      `json:"name"`
-	Value StringMatch `json:"value"`
-	Ref   report.Ref  `json:"ref"`
+// AllRoutes returns Routes and those of every view.
+func (p Port) AllRoutes() []Route {
+	out := p.Routes
+	for _, v := range p.Views {
+		out = slices.Concat(out, v.Routes)
+	}
+	return out
 }
 
 // Identity is a caller or a server: an account of a namespace in the mesh's own
@@ -343,8 +319,14 @@ type Grant struct {
 
 // Source is a caller that a grant names.
 type Source struct {
-	Identity Identity   `json:"identity"`
-	Ref      report.Ref `json:"ref"`
+	Identity Identity `json:"identity"`
+	// Services select pods of the account; none when none is known. They are for
+	// meshes in which a caller is a Service.
+	Services []Name `json:"services,omitempty"`
+	// Lookalikes are other accounts that such a mesh takes for this one: behind
+	// the same Services, or behind Services of the same name in other namespaces.
+	Lookalikes []Identity `json:"lookalikes,omitempty"`
+	Ref        report.Ref `json:"ref"`
 }
 
 // GrantPort is a port on the pod that a grant opens, or AnyPort: every HTTP
@@ -397,4 +379,9 @@ type Audience struct {
 func (a Audience) Includes(id Identity) bool {
 	return (a.Namespace == "" || a.Namespace == id.Namespace) &&
 		(a.Account == "" || a.Account == id.Account)
+}
+
+// Compare orders audiences: that of everybody first.
+func (a Audience) Compare(o Audience) int {
+	return cmp.Or(strings.Compare(a.Namespace, o.Namespace), strings.Compare(a.Account, o.Account))
 }

@@ -20,6 +20,10 @@ const (
 	MatchExact MatchKind = "exact"
 	// MatchPrefix holds for what starts with Value, string-wise: "/v2" for "/v2x".
 	MatchPrefix MatchKind = "prefix"
+	// MatchSegments holds for the path Value and for what lies below it: "/v2"
+	// for "/v2" and "/v2/x", not for "/v2x". Value starts with a slash and does
+	// not end in one; the path "/" and all below it is MatchAny.
+	MatchSegments MatchKind = "segments"
 	// MatchSuffix holds for what ends with Value.
 	MatchSuffix MatchKind = "suffix"
 	// MatchContains holds for what contains Value.
@@ -32,6 +36,15 @@ const (
 type StringMatch struct {
 	Kind  MatchKind `json:"kind"`
 	Value string    `json:"value,omitempty"`
+}
+
+// Strings returns comparisons by whole strings of which one holds wherever m
+// does: two for MatchSegments, which few meshes know, else m itself.
+func (m StringMatch) Strings() []StringMatch {
+	if m.Kind != MatchSegments {
+		return []StringMatch{m}
+	}
+	return []StringMatch{{MatchExact, m.Value}, {MatchPrefix, m.Value + "/"}}
 }
 
 // String renders the comparison as a whole-value expression would be read.
@@ -47,6 +60,9 @@ func (m StringMatch) Matches(s string) bool {
 		return s == m.Value
 	case MatchPrefix:
 		return strings.HasPrefix(s, m.Value)
+	case MatchSegments:
+		rest, ok := strings.CutPrefix(s, m.Value)
+		return ok && (rest == "" || rest[0] == '/')
 	case MatchSuffix:
 		return strings.HasSuffix(s, m.Value)
 	case MatchContains:

@@ -126,6 +126,17 @@ var general = []row{
 	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
+
+	{f.RouteQuery, nil, report.Dropped, "not translated", ""},
+	{f.RouteStatus, nil, report.Dropped, "not translated", ""},
+	{f.RouteRedirect, nil, report.Dropped, "not translated", ""},
+	{f.RouteRewrite, nil, report.Dropped, "not translated", ""},
+	{f.RouteHeaderEdit, nil, report.Dropped, "not translated", ""},
+	{f.RouteMirror, nil, report.Dropped, "not translated", ""},
+	{f.RouteTimeout, nil, report.Dropped, "not translated", ""},
+	{f.RouteView, nil, report.Dropped, "not translated", ""},
+	{f.GatewayPort, nil, report.Dropped, "not translated", ""},
+	{f.GatewayHost, nil, report.Dropped, "not translated", ""},
 }
 
 const (

@@ -33,7 +33,7 @@ func fill(u *ir.Unit) report.Report {
 		for i := range s.Ports {
 			p := &s.Ports[i]
 			p.Protocol = cmp.Or(p.Protocol, ir.TCP)
-			if n := len(p.Routes); n > 0 && isDefault(p.Routes[n-1], self) {
+			if n := len(p.Routes); n > 0 && (p.Routes[n-1].Status != 0 || isDefault(p.Routes[n-1], self)) {
 				continue
 			}
 			p.Routes = append(p.Routes, ir.Route{
@@ -64,11 +64,16 @@ func prune(u *ir.Unit) report.Report {
 	if s := u.Service; s != nil {
 		for i := range s.Ports {
 			p := &s.Ports[i]
-			for j := range p.Routes {
-				p.Routes[j].Matches = distinct(p.Routes[j].Matches)
+			on := fmt.Sprintf("on port %d", p.Number)
+			p.Routes, found = reachable(p.Routes, on, found)
+			for j := range p.Views {
+				v := &p.Views[j]
+				v.Routes, found = reachable(v.Routes, on+", for callers of namespace "+v.Namespace, found)
 			}
-			p.Routes, found = reachable(*p, found)
 		}
+	}
+	if v := u.VirtualHost; v != nil {
+		v.Routes, found = reachable(v.Routes, "for host "+v.Host, found)
 	}
 	if w := u.Workload; w != nil {
 		for i := range w.Grants {
@@ -78,17 +83,20 @@ func prune(u *ir.Unit) report.Report {
 	return found
 }
 
-func reachable(p ir.Port, found report.Report) ([]ir.Route, report.Report) {
-	first := slices.IndexFunc(p.Routes, func(r ir.Route) bool { return slices.ContainsFunc(r.Matches, ir.Match.IsAll) })
-	last := len(p.Routes) - 1
+func reachable(routes []ir.Route, where string, found report.Report) ([]ir.Route, report.Report) {
+	for i := range routes {
+		routes[i].Matches = distinct(routes[i].Matches)
+	}
+	first := slices.IndexFunc(routes, ir.Route.MatchesAll)
+	last := len(routes) - 1
 	if first < 0 || first >= last-1 {
-		return p.Routes, found
+		return routes, found
 	}
-	for _, r := range p.Routes[first+1 : last] {
+	for _, r := range routes[first+1 : last] {
 		found = append(found, report.New(report.NoEffect, r.Ref,
-			fmt.Sprintf("on port %d nothing is left for it: %s takes every request", p.Number, p.Routes[first].Name)).With(p.Routes[first].Ref))
+			fmt.Sprintf("%s nothing is left for it: %s takes every request", where, routes[first].Name)).With(routes[first].Ref))
 	}
-	return append(slices.Clone(p.Routes[:first+1]), p.Routes[last]), found
+	return append(slices.Clone(routes[:first+1]), routes[last]), found
 }
 
 // distinct leaves out matches that say what one before them says.
@@ -109,6 +117,9 @@ func meaning(m ir.Match) string {
 	for _, h := range m.Headers {
 		fmt.Fprintf(&b, " %q %s", h.Name, h.Value)
 	}
+	for _, q := range m.Query {
+		fmt.Fprintf(&b, " ?%q %s", q.Name, q.Value)
+	}
 	return b.String()
 }
 
@@ -119,6 +130,8 @@ func order(u *ir.Unit) report.Report {
 		orderService(u.Service)
 	case u.Workload != nil:
 		orderWorkload(u.Workload)
+	case u.VirtualHost != nil:
+		orderRoutes(u.VirtualHost.Routes)
 	case u.Endpoints != nil:
 		slices.SortStableFunc(u.Endpoints.Ports, func(a, b ir.EndpointsPort) int { return cmp.Compare(a.Number, b.Number) })
 	}
@@ -128,13 +141,21 @@ func order(u *ir.Unit) report.Report {
 func orderService(s *ir.Service) {
 	slices.SortStableFunc(s.Ports, func(a, b ir.Port) int { return cmp.Compare(a.Number, b.Number) })
 	for _, p := range s.Ports {
-		for _, r := range p.Routes {
-			slices.SortStableFunc(r.Backends, func(a, b ir.Backend) int {
-				return cmp.Or(a.Service.Compare(b.Service), cmp.Compare(a.Port, b.Port))
-			})
-			for _, m := range r.Matches {
-				orderMatch(m)
-			}
+		orderRoutes(p.Routes)
+		slices.SortStableFunc(p.Views, func(a, b ir.View) int { return strings.Compare(a.Namespace, b.Namespace) })
+		for _, v := range p.Views {
+			orderRoutes(v.Routes)
+		}
+	}
+}
+
+func orderRoutes(routes []ir.Route) {
+	for _, r := range routes {
+		slices.SortStableFunc(r.Backends, func(a, b ir.Backend) int {
+			return cmp.Or(a.Service.Compare(b.Service), cmp.Compare(a.Port, b.Port))
+		})
+		for _, m := range r.Matches {
+			orderMatch(m)
 		}
 	}
 }
@@ -167,6 +188,7 @@ func labels(c ir.PodClass) string {
 
 func orderMatch(m ir.Match) {
 	slices.Sort(m.Methods)
+	slices.SortStableFunc(m.Query, func(a, b ir.QueryMatch) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortStableFunc(m.Headers, func(a, b ir.HeaderMatch) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value.String(), b.Value.String()))
 	})

@@ -29,7 +29,8 @@ func (c Code) Row() Row {
 func Codes() []Row { return codes }
 
 // MK1xxx: reading the input. MK2xxx: what SMI objects say, and their
-// conflicts. MK3xxx: what a back end makes of a policy. MK4xxx: Rego rules.
+// conflicts, MK25xx what Gateway API objects say. MK3xxx: what a back end makes
+// of a policy. MK4xxx: Rego rules.
 const (
 	Undecodable      Code = "MK1001"
 	UnknownField     Code = "MK1002"
@@ -82,6 +83,16 @@ const (
 	BoundIdentity    Code = "MK2034"
 	DuplicateBackend Code = "MK2035"
 	NoEffect         Code = "MK2036"
+	NotAttached      Code = "MK2501"
+	UnknownParent    Code = "MK2502"
+	NotPermitted     Code = "MK2503"
+	BadBackendKind   Code = "MK2504"
+	ListenerConflict Code = "MK2505"
+	NoListener       Code = "MK2506"
+	UnknownFilter    Code = "MK2507"
+	KindConflict     Code = "MK2508"
+	HostIgnored      Code = "MK2509"
+	NotSpoken        Code = "MK2510"
 	Lossy            Code = "MK3001"
 	Refused          Code = "MK3002"
 	Withheld         Code = "MK3003"
@@ -92,8 +103,10 @@ const (
 	NameTruncated    Code = "MK3008"
 	NoClusterAddress Code = "MK3009"
 	WaiverUnused     Code = "MK3010"
+	ByHand           Code = "MK3011"
 	PolicyViolation  Code = "MK4001"
 	PolicyBroken     Code = "MK4002"
 	PolicyTimeout    Code = "MK4003"
 	PolicyForbidden  Code = "MK4004"
+	BundleRefused    Code = "MK4005"
 )

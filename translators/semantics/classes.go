@@ -18,13 +18,43 @@ func Classes(units []ir.Unit) []Request {
 		switch {
 		case u.Service != nil:
 			for _, p := range u.Service.Ports {
-				conds := routeMatches(p)
-				conds = append(conds, grantMatches(units, p)...)
+				conds := routeMatches(p.AllRoutes())
+				conds = append(conds, grantMatches(units, p.AllRoutes())...)
 				to := Request{Service: ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}, Port: max(p.Number, 1)}
-				out = append(out, requests(to, callers, conds, p.Protocol.IsHTTP())...)
+				out = append(out, requests(to, append(viewers(p), callers...), conds, p.Protocol.IsHTTP())...)
 			}
+		case u.VirtualHost != nil:
+			out = append(out, hostRequests(units, *u.VirtualHost)...)
 		case u.Workload != nil:
 			out = append(out, workloadRequests(*u.Workload, callers)...)
+		}
+	}
+	return out
+}
+
+// viewers are callers of the namespaces that have routes of their own.
+func viewers(p ir.Port) []*ir.Identity {
+	var out []*ir.Identity
+	for _, v := range p.Views {
+		out = append(out, &ir.Identity{Namespace: v.Namespace, Account: "meshknot-nobody"})
+	}
+	return out
+}
+
+// hostRequests ask a Gateway for a host, and for one that it just is not.
+func hostRequests(units []ir.Unit, v ir.VirtualHost) []Request {
+	conds := append(routeMatches(v.Routes), grantMatches(units, v.Routes)...)
+	host := v.Host
+	if rest, ok := strings.CutPrefix(host, "*"); ok {
+		host = "meshknot-any" + rest
+	}
+	var out []Request
+	for _, h := range []string{host, host + ":8443", "x" + host} {
+		for _, q := range shape(Request{Gateway: v.Gateway, Port: v.Port}, conds) {
+			if q.Headers = clone(q.Headers); len(q.Headers["host"]) == 0 {
+				q.Headers["host"] = []string{h}
+			}
+			out = append(out, q)
 		}
 	}
 	return out
@@ -72,18 +102,18 @@ func callers(units []ir.Unit) []*ir.Identity {
 	return out
 }
 
-func routeMatches(p ir.Port) []ir.Match {
+func routeMatches(routes []ir.Route) []ir.Match {
 	var out []ir.Match
-	for _, r := range p.Routes {
+	for _, r := range routes {
 		out = append(out, r.Matches...)
 	}
 	return out
 }
 
-// grantMatches lists the conditions of the workloads behind a port.
-func grantMatches(units []ir.Unit, p ir.Port) []ir.Match {
+// grantMatches lists the conditions of the workloads behind routes.
+func grantMatches(units []ir.Unit, routes []ir.Route) []ir.Match {
 	var servers []ir.Identity
-	for _, r := range p.Routes {
+	for _, r := range routes {
 		for _, b := range r.Backends {
 			servers = append(servers, b.Servers...)
 		}
@@ -133,6 +163,9 @@ func shape(to Request, matches []ir.Match) []Request {
 		for _, h := range m.Headers {
 			hit.Headers[h.Name] = append(hit.Headers[h.Name], Witness(h.Value, "v"))
 		}
+		for _, p := range m.Query {
+			hit.Path = withParameter(hit.Path, p.Name, Witness(p.Value, "v"))
+		}
 		out = append(out, hit)
 		out = append(out, misses(hit, m)...)
 	}
@@ -142,9 +175,12 @@ func shape(to Request, matches []ir.Match) []Request {
 func misses(hit Request, m ir.Match) []Request {
 	var out []Request
 	if m.Path.Kind != ir.MatchAny {
-		for _, p := range []string{hit.Path + "x", hit.Path + "/x", "/x" + hit.Path, "/x/.." + hit.Path, "/" + hit.Path} {
+		path, query, asked := strings.Cut(hit.Path, "?")
+		for _, p := range []string{path + "x", path + "/x", "/x" + path, "/x/.." + path, "/" + path} {
 			q := hit
-			q.Path = p
+			if q.Path = p; asked {
+				q.Path += "?" + query
+			}
 			out = append(out, q)
 		}
 	}
@@ -152,6 +188,15 @@ func misses(hit Request, m ir.Match) []Request {
 		q := hit
 		q.Method = otherMethod(m.Methods)
 		out = append(out, q)
+	}
+	path, _, asked := strings.Cut(hit.Path, "?")
+	if asked && len(m.Query) > 0 {
+		without, other := hit, hit
+		without.Path, other.Path = path, path
+		for _, p := range m.Query {
+			other.Path = withParameter(other.Path, p.Name, Witness(p.Value, "v")+"-other")
+		}
+		out = append(out, without, other)
 	}
 	for _, h := range m.Headers {
 		without, other := hit, hit
@@ -170,6 +215,13 @@ func otherMethod(methods []string) string {
 		}
 	}
 	return "MESHKNOT"
+}
+
+func withParameter(target, name, value string) string {
+	if strings.Contains(target, "?") {
+		return target + "&" + name + "=" + value
+	}
+	return target + "?" + name + "=" + value
 }
 
 func clone(h map[string][]string) map[string][]string {
@@ -205,7 +257,7 @@ func sameShape(a, b Request) bool {
 // Witness returns a string that fulfils m, or fallback where every string does.
 func Witness(m ir.StringMatch, fallback string) string {
 	switch m.Kind {
-	case ir.MatchExact, ir.MatchPrefix:
+	case ir.MatchExact, ir.MatchPrefix, ir.MatchSegments:
 		return m.Value
 	case ir.MatchSuffix, ir.MatchContains:
 		if strings.HasPrefix(fallback, "/") && !strings.HasPrefix(m.Value, "/") {

@@ -5,6 +5,7 @@ package semantics
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -15,11 +16,20 @@ type Model struct {
 	services   map[ir.Name]*ir.Service
 	workloads  map[ir.Name]*ir.Workload
 	namespaces map[string]*ir.Namespace
+	gateways   map[ir.Name]*ir.Gateway
+	hosts      map[listening][]*ir.VirtualHost
+}
+
+// listening is a port of a Gateway.
+type listening struct {
+	gateway ir.Name
+	port    int32
 }
 
 // New makes a model of units. It keeps references to them and changes nothing.
 func New(units []ir.Unit) Model {
-	m := Model{map[ir.Name]*ir.Service{}, map[ir.Name]*ir.Workload{}, map[string]*ir.Namespace{}}
+	m := Model{map[ir.Name]*ir.Service{}, map[ir.Name]*ir.Workload{}, map[string]*ir.Namespace{},
+		map[ir.Name]*ir.Gateway{}, map[listening][]*ir.VirtualHost{}}
 	for _, u := range units {
 		switch {
 		case u.Service != nil:
@@ -28,12 +38,17 @@ func New(units []ir.Unit) Model {
 			m.workloads[ir.Name{Namespace: u.Workload.Namespace, Name: u.Workload.Account}] = u.Workload
 		case u.Namespace != nil:
 			m.namespaces[u.Namespace.Name] = u.Namespace
+		case u.Gateway != nil:
+			m.gateways[ir.Name{Namespace: u.Gateway.Namespace, Name: u.Gateway.Name}] = u.Gateway
+		case u.VirtualHost != nil:
+			at := listening{u.VirtualHost.Gateway, u.VirtualHost.Port}
+			m.hosts[at] = append(m.hosts[at], u.VirtualHost)
 		}
 	}
 	return m
 }
 
-// Request is one call. Exactly one of Service and Workload is the callee.
+// Request is one call. Exactly one of Service, Workload and Gateway is the callee.
 type Request struct {
 	// From is the caller; nil is a caller without an identity, in plain text.
 	From *ir.Identity
@@ -41,7 +56,10 @@ type Request struct {
 	Service ir.Name
 	// Workload, an account, is called straight at the pods' own Port.
 	Workload ir.Name
-	Port     int32
+	// Gateway is called from outside at Port, for the host that the header "host"
+	// names.
+	Gateway ir.Name
+	Port    int32
 	// Raw: no HTTP request is made, as to a database.
 	Raw    bool
 	Method string
@@ -63,6 +81,8 @@ const (
 	Deny Verdict = "deny"
 	// Mixed: some shares are allowed, some denied.
 	Mixed Verdict = "mixed"
+	// Answer: no backend is asked, the proxy answers by itself.
+	Answer Verdict = "answer"
 	// UnknownPort: the callee has no such port.
 	UnknownPort Verdict = "unknown-port"
 )
@@ -74,8 +94,30 @@ type Decision struct {
 	Route string
 	// Shares are the backends with weight, in order of their names.
 	Shares []Share
+	// Status that the proxy answers with by itself; 0 where backends are asked.
+	Status int
+	// Location is where a redirect leads.
+	Location string
+	// Sent is what backends are asked, after rewriting.
+	Sent Sent
+	// Mirrors are those who get a copy, in order of their names; Percent is of
+	// all requests.
+	Mirrors []Share
+	// Timeout is what the route says of time, or zero.
+	Timeout ir.Timeout
 	// Because are the places that decide, the most telling first.
 	Because []report.Ref
+}
+
+// Sent is a request as backends see it.
+type Sent struct {
+	Host string
+	// Path with the query.
+	Path string
+	// Headers are the request's, edited by the route; a share may edit them further.
+	Headers map[string][]string
+	// Response is what is done to the headers of the answer, by the route.
+	Response *ir.HeaderEdit
 }
 
 // Share is the part of the calls that one backend gets.
@@ -89,8 +131,10 @@ type Share struct {
 	Allowed bool
 	// Partly: the backend leads to several accounts of which some allow the
 	// call and some do not. Which pod answers is luck, so Allowed is false.
-	Partly  bool
-	Because []report.Ref
+	Partly bool
+	// Request and Response are the share's own edits of headers.
+	Request, Response *ir.HeaderEdit
+	Because           []report.Ref
 }
 
 // Decide says what happens to a request.
@@ -98,6 +142,9 @@ func (m Model) Decide(q Request) Decision {
 	if q.Workload != (ir.Name{}) {
 		allowed, because := m.admits(q.Workload, q.Port, ir.ServicePort{}, q)
 		return Decision{Verdict: verdict(allowed), Because: because}
+	}
+	if q.Gateway != (ir.Name{}) {
+		return m.decideGateway(q)
 	}
 	s, ok := m.services[q.Service]
 	if !ok {
@@ -107,11 +154,81 @@ func (m Model) Decide(q Request) Decision {
 	if !ok {
 		return Decision{Verdict: UnknownPort, Because: []report.Ref{s.Ref}}
 	}
-	route, match, ok := take(port, q)
-	if !ok {
-		return Decision{Verdict: Deny, Because: []report.Ref{port.Ref}}
+	namespace := ""
+	if q.From != nil {
+		namespace = q.From.Namespace
 	}
-	d := Decision{Route: route.Name, Shares: m.shares(route, q), Because: []report.Ref{match.Ref}}
+	return m.route(port.RoutesFor(namespace), port.Protocol.IsHTTP() && !q.Raw, q, port.Ref)
+}
+
+// decideGateway decides a call from outside: the gateway calls on as itself.
+func (m Model) decideGateway(q Request) Decision {
+	g := m.gateways[q.Gateway]
+	if g == nil || !slices.ContainsFunc(g.Ports, func(p ir.GatewayPort) bool { return p.Number == q.Port }) {
+		return Decision{Verdict: UnknownPort}
+	}
+	v := hostFor(m.hosts[listening{q.Gateway, q.Port}], hostOf(q))
+	if v == nil {
+		return Decision{Verdict: Answer, Status: 404, Route: "unmatched", Because: []report.Ref{g.Ref}}
+	}
+	q.From = &v.Identity
+	return m.route(v.Routes, !q.Raw, q, v.Ref)
+}
+
+// hostOf returns the host that is asked for, without its port, in lower case.
+func hostOf(q Request) string {
+	if h := q.Headers["host"]; len(h) > 0 {
+		host, _, _ := strings.Cut(strings.ToLower(h[0]), ":")
+		return host
+	}
+	return ""
+}
+
+// hostFor returns the most specific virtual host for a host name, or nil.
+func hostFor(all []*ir.VirtualHost, host string) *ir.VirtualHost {
+	var best *ir.VirtualHost
+	for _, v := range all {
+		suffix, wildcard := strings.CutPrefix(v.Host, "*")
+		switch {
+		case !wildcard && v.Host == host:
+			return v
+		case !wildcard, !strings.HasSuffix(host, suffix) || len(host) <= len(suffix) && suffix != "":
+		case best == nil || len(v.Host) > len(best.Host):
+			best = v
+		}
+	}
+	return best
+}
+
+// route decides by the first route that holds.
+func (m Model) route(routes []ir.Route, http bool, q Request, at report.Ref) Decision {
+	route, match, ok := take(routes, http, q)
+	if !ok {
+		return Decision{Verdict: Deny, Because: []report.Ref{at}}
+	}
+	d := Decision{Route: route.Name, Because: distinct([]report.Ref{match.Ref, route.Ref})}
+	var weight uint64
+	for _, b := range route.Backends {
+		weight += uint64(b.Weight)
+	}
+	switch {
+	case route.Redirect != nil:
+		d.Verdict, d.Status, d.Location = Answer, route.Redirect.Status, location(*route.Redirect, match, q)
+		return d
+	case route.Status != 0:
+		d.Verdict, d.Status = Answer, route.Status
+		return d
+	case weight == 0:
+		d.Verdict, d.Status = Answer, 500
+		return d
+	}
+	q = d.send(route, match, q)
+	d.Shares = m.shares(route, q)
+	d.Mirrors = m.mirrors(route, q)
+	if route.Timeout != nil {
+		d.Timeout = *route.Timeout
+	}
+	d.Because = d.Because[:1]
 	return d.conclude()
 }
 
@@ -132,10 +249,10 @@ func portOf(s *ir.Service, number int32) (ir.Port, bool) {
 	return ir.Port{}, false
 }
 
-func take(p ir.Port, q Request) (ir.Route, ir.Match, bool) {
-	for _, r := range p.Routes {
+func take(routes []ir.Route, http bool, q Request) (ir.Route, ir.Match, bool) {
+	for _, r := range routes {
 		for _, m := range r.Matches {
-			if m.IsAll() || p.Protocol.IsHTTP() && !q.Raw && Fulfils(q, m) {
+			if m.IsAll() || http && Fulfils(q, m) {
 				return r, m, true
 			}
 		}
@@ -151,9 +268,27 @@ func Fulfils(q Request, m ir.Match) bool {
 	if !m.AnyMethod() && !slices.Contains(m.Methods, q.Method) {
 		return false
 	}
+	if slices.ContainsFunc(m.Query, func(p ir.QueryMatch) bool {
+		value, ok := parameter(q.Path, p.Name)
+		return !ok || !p.Value.Matches(value)
+	}) {
+		return false
+	}
 	return !slices.ContainsFunc(m.Headers, func(h ir.HeaderMatch) bool {
 		return !slices.ContainsFunc(q.Headers[h.Name], h.Value.Matches)
 	})
+}
+
+// parameter returns the first occurrence of a query parameter, as written.
+func parameter(target, name string) (string, bool) {
+	target, _, _ = strings.Cut(target, "#")
+	_, query, _ := strings.Cut(target, "?")
+	for _, pair := range strings.Split(query, "&") {
+		if key, value, _ := strings.Cut(pair, "="); key == name && pair != "" {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 func (m Model) shares(r ir.Route, q Request) []Share {
@@ -166,12 +301,15 @@ func (m Model) shares(r ir.Route, q Request) []Share {
 		if b.Weight == 0 {
 			continue
 		}
-		s := Share{Service: b.Service, Port: b.Port, Percent: 100 * float64(b.Weight) / total, Invalid: b.Invalid}
+		s := Share{Service: b.Service, Port: b.Port, Percent: 100 * float64(b.Weight) / total, Invalid: b.Invalid,
+			Request: b.RequestHeaders, Response: b.ResponseHeaders}
 		if s.Port == ir.AnyPort {
 			s.Port = q.Port
 		}
 		if s.Allowed = true; b.Invalid == "" {
-			m.admitShare(&s, b.Servers, q)
+			sent := q
+			sent.Headers = edit(q.Headers, b.RequestHeaders)
+			m.admitShare(&s, b.Servers, sent)
 		}
 		out = append(out, s)
 	}

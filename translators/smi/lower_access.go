@@ -161,7 +161,7 @@ func (g *granting) source(a Account) []ir.Source {
 		if g.r.Complete(a.Namespace) && !kube.Known(g.r, id) {
 			g.add(report.New(report.UnknownAccount, ref, "account "+a.Namespace+"/"+a.Name+" does not exist, and nothing runs as it"))
 		}
-		return []ir.Source{{Identity: id, Ref: ref}}
+		return []ir.Source{kube.Source(g.r, id, ir.Source{Ref: ref})}
 	}
 	b, good := bindingOf(g.r, a)
 	switch {
@@ -182,7 +182,8 @@ func (g *granting) source(a Account) []ir.Source {
 	g.add(report.New(report.BoundIdentity, ref, "IdentityBinding "+a.Name+" stands for its identities"))
 	var out []ir.Source
 	if b.Account != "" {
-		out = append(out, ir.Source{Identity: ir.Identity{Namespace: a.Namespace, Account: b.Account}, Ref: ref})
+		id := ir.Identity{Namespace: a.Namespace, Account: b.Account}
+		out = append(out, kube.Source(g.r, id, ir.Source{Ref: ref}))
 	}
 	for _, s := range b.SPIFFE {
 		out = append(out, ir.Source{Identity: ir.Identity{SPIFFE: s}, Ref: ref})

@@ -263,6 +263,13 @@ func (t *splitting) isRoot(name ir.Name) bool {
 
 // routes puts the routes of splits before the port's own.
 func (t *splitting) routes(p *ir.Port, splits []applied) {
+	if other, ok := routedAlready(*p); ok {
+		for _, a := range splits {
+			t.add(report.New(report.SplitConflict, a.Ref(a.ServiceField), fmt.Sprintf(
+				"on port %d of %s the routes of %s %s hold, with which a split is not mixed", p.Number, t.root.Name, other.Kind, other.Name)).With(other))
+		}
+		return
+	}
 	var routes []ir.Route
 	for _, a := range splits {
 		if len(a.Matches) > 0 && !p.Protocol.IsHTTP() {
@@ -275,6 +282,16 @@ func (t *splitting) routes(p *ir.Port, splits []applied) {
 		}
 	}
 	p.Routes = append(routes, p.Routes...)
+}
+
+// routedAlready returns who of another API routes a port, whose word counts.
+func routedAlready(p ir.Port) (report.Ref, bool) {
+	for _, r := range p.AllRoutes() {
+		if r.Ref != p.Ref {
+			return r.Ref, true
+		}
+	}
+	return report.Ref{}, false
 }
 
 // route applies a split to a port. It reports false where no backend with any

@@ -1,0 +1,258 @@
+package feature
+
+import (
+	"slices"
+
+	"github.com/meshknot/meshknot/translators/ir"
+)
+
+func walkService(s ir.Service, keep func(Use) bool) ir.Service {
+	s.Ports = slices.Clone(s.Ports)
+	for i, p := range s.Ports {
+		w := routes{self: ir.Name{Namespace: s.Namespace, Name: s.Name}, base: clientConditions(s, p), keep: keep}
+		s.Ports[i].Routes = w.walk(p.Routes)
+		s.Ports[i].Views = nil
+		for _, v := range p.Views {
+			view := w
+			view.base = append(slices.Clone(w.base), CondView)
+			if len(v.Routes) > 0 && keep(Use{RouteView, w.base, v.Routes[0].Ref}) {
+				s.Ports[i].Views = append(s.Ports[i].Views, ir.View{Namespace: v.Namespace, Routes: view.walk(v.Routes)})
+				w.looksAtPath = w.looksAtPath || view.looksAtPath
+			}
+		}
+		implied := w.base
+		if w.looksAtPath {
+			implied = append(slices.Clone(implied), CondPathCondition)
+		}
+		if n := len(p.Routes); n == 0 || p.Routes[n-1].Status == 0 {
+			keep(Use{Unmatched, implied, p.Ref})
+		}
+		for _, f := range []Feature{Retries, Timeouts, ProtocolSelection, UnreadyBackend} {
+			keep(Use{f, implied, p.Ref})
+		}
+	}
+	return s
+}
+
+func clientConditions(s ir.Service, p ir.Port) []Condition {
+	c := protocolConditions(p.Protocol)
+	if p.TLS {
+		c = append(c, CondTLS)
+	}
+	if p.Number == ir.AnyPort {
+		c = append(c, CondPortsUnknown)
+	}
+	if s.Headless {
+		c = append(c, CondHeadless)
+	}
+	if len(s.Ports) > 1 {
+		c = append(c, CondMultiPort)
+	}
+	return c
+}
+
+func walkVirtualHost(v ir.VirtualHost, keep func(Use) bool) ir.VirtualHost {
+	var c []Condition
+	if v.Host == "*" || len(v.Host) > 1 && v.Host[:2] == "*." {
+		c = append(c, CondWildcard)
+	}
+	if !keep(Use{GatewayHost, c, v.Ref}) {
+		v.Routes = nil
+		return v
+	}
+	w := routes{self: v.Gateway, base: []Condition{CondPlainHTTP, CondGateway}, keep: keep}
+	v.Routes = w.walk(v.Routes)
+	return v
+}
+
+// routes walks the routes of one port.
+type routes struct {
+	self ir.Name     // INPUT: the Service that is called; nobody's with a Gateway
+	base []Condition // of every use
+	keep func(Use) bool
+	// looksAtPath: some match that was kept does. OUTPUT
+	looksAtPath bool
+}
+
+func (w *routes) walk(all []ir.Route) []ir.Route {
+	var out []ir.Route
+	for _, r := range all {
+		if r, ok := w.route(r); ok {
+			out = append(out, r)
+			w.looksAtPath = w.looksAtPath || slices.ContainsFunc(r.Matches, func(m ir.Match) bool { return m.Path.Kind != ir.MatchAny })
+		}
+	}
+	return out
+}
+
+func (w *routes) with(c ...Condition) []Condition { return slices.Concat(w.base, c) }
+
+// route reports false when the route has to go: none of its matches, or not
+// what becomes of them, can be said. What is merely done on the way (headers,
+// rewriting, mirrors, timeouts) goes alone.
+func (w *routes) route(r ir.Route) (ir.Route, bool) {
+	ok := w.destinations(r)
+	var matches []ir.Match
+	for _, m := range r.Matches {
+		if walkMatch(m, w.base, routeFeatures, w.keep) {
+			matches = append(matches, m)
+		}
+	}
+	r.Matches = matches
+	w.onTheWay(&r)
+	return r, ok && len(matches) > 0
+}
+
+func (w *routes) destinations(r ir.Route) bool {
+	ok := true
+	weight := uint64(0)
+	others, foreign := false, false
+	for _, b := range r.Backends {
+		weight += uint64(b.Weight)
+		others = others || b.Service != w.self
+		foreign = foreign || b.Service.Namespace != w.self.Namespace
+	}
+	switch {
+	case r.Status != 0:
+		var c []Condition
+		if r.Status == 404 {
+			c = append(c, CondStatus404)
+		}
+		return w.keep(Use{RouteStatus, w.with(c...), r.Ref})
+	case r.Redirect != nil:
+		return w.keep(Use{RouteRedirect, w.with(redirectConditions(*r.Redirect)...), r.Redirect.Ref})
+	case weight == 0:
+		return w.keep(Use{RouteStatus, w.with(CondWeightsZero), r.Ref})
+	}
+	if others {
+		c := w.base
+		if foreign {
+			c = w.with(CondForeignNamespace)
+		}
+		ok = w.keep(Use{RouteBackend, c, r.Ref}) && ok
+	}
+	if len(r.Backends) > 1 {
+		ok = w.keep(Use{RouteSplit, w.base, r.Ref}) && ok
+	}
+	for _, b := range r.Backends {
+		if b.Invalid != "" {
+			ok = w.keep(Use{RouteInvalidBackend, w.base, b.Ref}) && ok
+		}
+	}
+	return ok
+}
+
+// onTheWay visits what is done with requests that are passed on, and takes out
+// what is not kept.
+func (w *routes) onTheWay(r *ir.Route) {
+	if r.Rewrite != nil && !w.keep(Use{RouteRewrite, w.with(editConditions(r.Rewrite.Host, r.Rewrite.Path)...), r.Rewrite.Ref}) {
+		r.Rewrite = nil
+	}
+	r.RequestHeaders = w.headers(r.RequestHeaders)
+	r.ResponseHeaders = w.headers(r.ResponseHeaders, CondResponse)
+	r.Backends = slices.Clone(r.Backends)
+	for i := range r.Backends {
+		b := &r.Backends[i]
+		b.RequestHeaders = w.headers(b.RequestHeaders, CondPerBackend)
+		b.ResponseHeaders = w.headers(b.ResponseHeaders, CondPerBackend, CondResponse)
+	}
+	var mirrors []ir.Mirror
+	for _, m := range r.Mirrors {
+		c := w.base
+		if m.Numerator < m.Denominator {
+			c = append(slices.Clone(c), CondFraction)
+		}
+		if len(r.Mirrors) > 1 {
+			c = append(slices.Clone(c), CondMany)
+		}
+		if w.keep(Use{RouteMirror, c, m.Ref}) {
+			mirrors = append(mirrors, m)
+		}
+	}
+	r.Mirrors = mirrors
+	r.Timeout = w.timeout(r.Timeout)
+}
+
+func (w *routes) timeout(t *ir.Timeout) *ir.Timeout {
+	if t == nil {
+		return nil
+	}
+	out := *t
+	if t.Request > 0 && !w.keep(Use{RouteTimeout, w.base, t.Ref}) {
+		out.Request = 0
+	}
+	if t.Backend > 0 && !w.keep(Use{RouteTimeout, w.with(CondPerTry), t.Ref}) {
+		out.Backend = 0
+	}
+	return &out
+}
+
+func (w *routes) headers(e *ir.HeaderEdit, c ...Condition) *ir.HeaderEdit {
+	if e == nil {
+		return nil
+	}
+	names := slices.Clone(e.Remove)
+	for _, h := range slices.Concat(e.Set, e.Add) {
+		names = append(names, h.Name)
+	}
+	for _, n := range names {
+		if named := nameCondition(n); named != "" && named != CondBinaryHeader && !slices.Contains(c, named) {
+			c = append(c, named)
+		}
+	}
+	if !w.keep(Use{RouteHeaderEdit, w.with(c...), e.Ref}) {
+		return nil
+	}
+	return e
+}
+
+func editConditions(host string, p *ir.PathEdit) []Condition {
+	var c []Condition
+	if host != "" {
+		c = append(c, CondRewriteHost)
+	}
+	if p != nil && p.Prefix {
+		c = append(c, CondRewritePrefix)
+	} else if p != nil {
+		c = append(c, CondRewritePath)
+	}
+	return c
+}
+
+func redirectConditions(r ir.Redirect) []Condition {
+	c := editConditions(r.Host, r.Path)
+	if r.Port != 0 || r.Scheme != "" {
+		c = append(c, CondPortOrScheme)
+	}
+	return c
+}
+
+// matchFeatures are the features of the parts of a match. No API grants by
+// query parameters, so no feature stands for that and it would be refused.
+type matchFeatures struct{ path, method, header, query Feature }
+
+var (
+	routeFeatures  = matchFeatures{RoutePath, RouteMethod, RouteHeader, RouteQuery}
+	accessFeatures = matchFeatures{AccessPath, AccessMethod, AccessHeader, ""}
+)
+
+func walkMatch(m ir.Match, base []Condition, f matchFeatures, keep func(Use) bool) bool {
+	ok := true
+	if m.Path.Kind != ir.MatchAny {
+		ok = keep(Use{f.path, slices.Concat(base, comparison(m.Path)), m.PathRef}) && ok
+	}
+	if !m.AnyMethod() {
+		ok = keep(Use{f.method, base, m.MethodsRef}) && ok
+	}
+	for _, h := range m.Headers {
+		c := headerConditions(h)
+		if named := func(o ir.HeaderMatch) bool { return o.Name == h.Name && o != h }; slices.ContainsFunc(m.Headers, named) {
+			c = append(c, CondRepeatedName)
+		}
+		ok = keep(Use{f.header, slices.Concat(base, c), h.Ref}) && ok
+	}
+	for _, q := range m.Query {
+		ok = keep(Use{f.query, slices.Concat(base, comparison(q.Value)), q.Ref}) && ok
+	}
+	return ok
+}
