@@ -206,7 +206,7 @@ func (m Model) route(routes []ir.Route, http bool, q Request, at report.Ref) Dec
 	if !ok {
 		return Decision{Verdict: Deny, Because: []report.Ref{at}}
 	}
-	d := Decision{Route: route.Name, Because: distinct([]report.Ref{match.Ref, route.Ref})}
+	d := Decision{Route: route.Name, Because: []report.Ref{match.Ref}}
 	var weight uint64
 	for _, b := range route.Backends {
 		weight += uint64(b.Weight)
@@ -228,7 +228,6 @@ func (m Model) route(routes []ir.Route, http bool, q Request, at report.Ref) Dec
 	if route.Timeout != nil {
 		d.Timeout = *route.Timeout
 	}
-	d.Because = d.Because[:1]
 	return d.conclude()
 }
 
