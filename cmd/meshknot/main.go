@@ -4,8 +4,14 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/meshknot/meshknot/internal/cli"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // most runs are short: memory for time
+	}
+	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

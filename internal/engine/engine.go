@@ -4,7 +4,10 @@
 package engine
 
 import (
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/feature"
@@ -55,10 +58,11 @@ func (e *Engine) Run(s *input.Store) Result {
 	var res Result
 	next := map[ir.Key]unit{}
 	pieces := make([][]translators.Piece, len(e.targets))
-	for _, k := range e.pipeline.Keys(s.Objects(), s.Reader()) {
-		u, known := e.units[k]
-		if !known || !s.Same(u.answers) {
-			u = e.compile(k, s)
+	keys := e.pipeline.Keys(s.Objects(), s.Reader())
+	units, compiled := e.current(keys, s)
+	for j, k := range keys {
+		u := units[j]
+		if compiled[j] {
 			res.Recompiled = append(res.Recompiled, k)
 		}
 		next[k] = u
@@ -78,6 +82,25 @@ func (e *Engine) Run(s *input.Store) Result {
 		res.Outputs = append(res.Outputs, translators.Assemble(b, t, pieces[i], e.waivers))
 	}
 	return res
+}
+
+// current returns the units as the store has them, and which of them had to be
+// compiled. Each is compiled alone, so all processors take part.
+func (e *Engine) current(keys []ir.Key, s *input.Store) (units []unit, compiled []bool) {
+	units, compiled = make([]unit, len(keys)), make([]bool, len(keys))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, k := range keys {
+		g.Go(func() error {
+			var known bool
+			if units[i], known = e.units[k]; !known || !s.Same(units[i].answers) {
+				units[i], compiled[i] = e.compile(k, s), true
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // what is wrong with a unit is in its findings
+	return units, compiled
 }
 
 func (e *Engine) compile(k ir.Key, s *input.Store) unit {

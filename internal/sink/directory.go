@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -105,6 +104,7 @@ func swap(next, dir string) error {
 func contents(outputs []translators.Output) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, o := range outputs {
+		shared := variants(o.Artifacts)
 		for _, a := range o.Artifacts {
 			text, err := document(a)
 			if err != nil {
@@ -114,7 +114,11 @@ func contents(outputs []translators.Output) (map[string][]byte, error) {
 			if o.Target.Version != "" {
 				folder += "-" + o.Target.Version
 			}
-			files[path.Join(folder, fileName(a.ID))] = bytes.Clone(text)
+			name := fileName(a.ID)
+			if dir, file := path.Split(name); shared[a.ID] > 1 {
+				name = path.Join(dir, variantFolder(a.Audience), file)
+			}
+			files[path.Join(folder, name)] = append([]byte(forWhom(a)), text...)
 		}
 	}
 	return files, nil

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"sigs.k8s.io/yaml"
 
 	"github.com/meshknot/meshknot/translators"
 )
@@ -39,11 +40,11 @@ func Plain(payload any) (any, error) {
 // YAML prints artifacts as YAML documents: objects ready to be applied, xDS
 // resources with their type.
 func YAML(w io.Writer, artifacts []translators.Artifact) error {
-	for _, a := range artifacts {
-		text, err := document(a)
-		if err != nil {
-			return err
-		}
+	texts, err := documents(artifacts)
+	if err != nil {
+		return err
+	}
+	for _, text := range texts {
 		if _, err := fmt.Fprintf(w, "---\n%s", text); err != nil {
 			return err
 		}
@@ -51,10 +52,26 @@ func YAML(w io.Writer, artifacts []translators.Artifact) error {
 	return nil
 }
 
+// documents prints each artifact. Printing takes the most time of a
+// translation, so all processors take part.
+func documents(artifacts []translators.Artifact) ([][]byte, error) {
+	out := make([][]byte, len(artifacts))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, a := range artifacts {
+		g.Go(func() error {
+			text, err := document(a)
+			out[i] = append([]byte(forWhom(a)), text...)
+			return err
+		})
+	}
+	return out, g.Wait()
+}
+
 func document(a translators.Artifact) ([]byte, error) {
 	p, err := Plain(a.Payload)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
 	}
-	return yaml.Marshal(p)
+	return yamlText(p)
 }

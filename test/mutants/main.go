@@ -28,7 +28,7 @@ func main() {
 	only := flag.String("only", "", "only mutants whose name contains this")
 	workers := flag.Int("workers", 2, "mutants tried at once")
 	flag.Parse()
-	mutants, err := find([]string{"envoy", "grpc", "istio", "xds", "smi", "kube", "passes", "feature"})
+	mutants, err := find([]string{"envoy", "grpc", "istio", "linkerd", "consul", "gamma", "xds", "smi", "gatewayapi", "kube", "passes", "feature"})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)

@@ -55,7 +55,7 @@ func (r *reading) object(e entry) {
 	case len(schemas) == 0 && strings.HasSuffix(e.kind, "List") && isList(e.node):
 		r.items(e)
 	case len(schemas) == 0:
-		r.ignored(e, group)
+		r.ignored(e, group, version)
 	default:
 		r.known(e, group, version, schemas)
 	}
@@ -110,10 +110,12 @@ func (r *reading) items(e entry) {
 	}
 }
 
-// ignored says that a kind is not read.
-func (r *reading) ignored(e entry, group string) {
+// ignored says that a kind is not read, and keeps the document for rules.
+func (r *reading) ignored(e entry, group, version string) {
 	meta := e.node.get("metadata")
-	ref := report.Ref{Group: group, Kind: e.kind, Namespace: meta.str("namespace"), Name: meta.name()}
+	id := ID{Group: group, Kind: e.kind, Namespace: meta.str("namespace"), Name: meta.name()}
+	r.others = append(r.others, candidate{object: Object{ID: id, Version: version}, node: e.node, home: e.home})
+	ref := id.Ref("")
 	var kinds []string
 	for gk := range r.schemas {
 		if gk.group == group {

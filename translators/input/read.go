@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meshknot/meshknot/translators/report"
 )
@@ -45,6 +48,8 @@ type reading struct {
 	report  report.Report
 	lines   map[string]lines
 	found   map[ID][]candidate
+	// others are of kinds that no schema knows.
+	others []candidate
 	// seen are the files and directories read already.
 	seen map[string]bool
 	// files, objects, values and bytes count against the limits; full: one of
@@ -147,20 +152,55 @@ func (r *reading) documents(file string, content []byte) []parsed {
 		return []parsed{{fatal: &problem{code: report.Undecodable, line: 1, column: 1, message: "the text is UTF-16 or UTF-32; write it as UTF-8"}}}
 	}
 	var out []parsed
-	for _, s := range split(content) {
-		if len(out) > r.limits.Objects {
-			break // counting them will tell
-		}
-		if r.values+s.most() > r.limits.Values {
+	isJSON := filepath.Ext(file) == ".json"
+	segments := split(content)
+	for len(segments) > 0 && len(out) <= r.limits.Objects { // counting them will tell
+		n := r.room(segments)
+		if n == 0 {
+			s := segments[0]
 			out = append(out, parsed{fatal: &problem{code: report.LimitExceeded, line: s.line + 1, column: 1,
 				message: fmt.Sprintf("this document and those before it may have more values than Values = %d; it is not read", r.limits.Values)}})
+			segments = segments[1:]
 			continue
 		}
-		for _, p := range parse(s, r.limits, filepath.Ext(file) == ".json") {
-			r.values += p.values
-			out = append(out, p)
+		for _, documents := range parseAll(segments[:n], r.limits, isJSON) {
+			for _, p := range documents {
+				r.values += p.values
+				out = append(out, p)
+			}
+		}
+		segments = segments[n:]
+	}
+	return out
+}
+
+// batch is how many segments are parsed before their values are counted.
+const batch = 256
+
+// room returns how many of the next segments can be parsed and stay within the
+// limit on values, whatever is in them.
+func (r *reading) room(segments []segment) int {
+	most := r.values
+	for i, s := range segments[:min(len(segments), batch)] {
+		if most += s.most(); most > r.limits.Values {
+			return i
 		}
 	}
+	return min(len(segments), batch)
+}
+
+// parseAll parses segments, each alone, on all processors.
+func parseAll(segments []segment, l Limits, isJSON bool) [][]parsed {
+	out := make([][]parsed, len(segments))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, s := range segments {
+		g.Go(func() error {
+			out[i] = parse(s, l, isJSON)
+			return nil
+		})
+	}
+	_ = g.Wait() // a document that cannot be parsed says so itself
 	return out
 }
 

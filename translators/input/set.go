@@ -18,7 +18,11 @@ type Set struct {
 	// Objects. An ID can be there several times: as often as it was given with
 	// different content.
 	Rejected []Object
-	homes    map[ID]home
+	// Others are the objects of kinds that no schema knows, sorted by ID. Nothing
+	// is made of them, so they have an ID and a Version only; rules may look at
+	// their documents. Namespace is empty where the document gives none.
+	Others []Object
+	homes  map[ID]home
 	// documents are the objects as written; homes may lack them.
 	documents map[ID]*node
 	lines     map[string]lines
@@ -88,10 +92,29 @@ func (r *reading) finish() *Set {
 			}
 		}
 	}
+	s.keepOthers(r.others)
 	if len(ids) == 0 && r.report.Worst(report.Error) == 0 {
 		r.add(report.NothingRead, report.Position{}, report.Ref{}, "the input holds no object of a kind that is read", "")
 	}
 	return s
+}
+
+// keepOthers keeps the objects that nothing is made of. Of an ID that is given
+// several times the document that comes first in order of position is kept.
+func (s *Set) keepOthers(others []candidate) {
+	slices.SortStableFunc(others, func(a, b candidate) int {
+		if c := a.object.Compare(b.object.ID); c != 0 {
+			return c
+		}
+		return comparePositions(a.home.at(""), b.home.at(""))
+	})
+	for _, c := range others {
+		if _, twice := s.documents[c.object.ID]; twice {
+			continue
+		}
+		s.homes[c.object.ID], s.documents[c.object.ID] = c.home, c.node
+		s.Others = append(s.Others, c.object)
+	}
 }
 
 // unique returns the candidates of an ID without repetitions; where they differ
