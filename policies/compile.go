@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/meshknot/meshknot/translators/report"
 )
@@ -21,6 +22,8 @@ type plan struct {
 	modules  map[string]*ast.Module
 	compiler *ast.Compiler
 	entries  []entry
+	// tracer, if any, sees what is evaluated; tests set it.
+	tracer topdown.QueryTracer
 }
 
 // entry is a rule that is evaluated on objects, with its query.
@@ -29,6 +32,8 @@ type entry struct {
 	query ast.Body
 	// review: the rule reads Gatekeeper's form of input.
 	review bool
+	// parameters are the rule's, defaults included.
+	parameters *ast.Term
 	// inventory: the rule reads data.inventory.
 	inventory bool
 }
@@ -44,7 +49,7 @@ var verdict = regexp.MustCompile(`^(deny|violation|warn)(_[A-Za-z0-9_]+)?$`)
 // only where tests are run.
 func compile(modules []Module, tests bool) *plan {
 	p := &plan{capabilities: capabilities()}
-	p.modules = p.parse(append(libraryModules(), modules...), tests)
+	p.modules = p.parse(withLibrary(modules), tests)
 	p.compiler = p.link()
 	p.entries = p.collect()
 	if len(modules) > 0 && len(p.entries)+len(p.problems) == 0 {
@@ -56,29 +61,50 @@ func compile(modules []Module, tests bool) *plan {
 // parse reads modules and leaves out those with errors or forbidden calls.
 func (p *plan) parse(modules []Module, tests bool) map[string]*ast.Module {
 	parsed := map[string]*ast.Module{}
-	sources := map[string]string{}
-	for _, m := range modules {
-		if m.isTest() && !tests {
-			continue
-		}
-		if source, twice := sources[m.File]; twice {
-			if source != string(m.Source) {
-				p.problem(report.PolicyBroken, &ast.Location{File: m.File}, "two files of this name differ")
-				delete(parsed, m.File)
-			}
-			continue
-		}
-		sources[m.File] = string(m.Source)
+	libraries := map[string]bool{} // those packages of the library that were read
+	for _, m := range p.distinct(modules, tests) {
 		module, err := p.parseModule(m)
 		if err != nil {
 			p.compileErrors(m.File, err)
 			continue
 		}
-		if p.obeys(module) {
-			parsed[m.File] = module
+		if !p.obeys(module) {
+			continue
 		}
+		if name := packageOf(m); isLibrary(name) {
+			if libraries[name] {
+				p.problem(report.PolicyBroken, module.Package.Location, "package "+name+
+					" is there twice, in different versions: leave out the shipped rules, or the file")
+				continue
+			}
+			libraries[name] = true
+		}
+		parsed[m.File] = module
 	}
 	return parsed
+}
+
+// distinct leaves out what is there twice, as in a directory and a bundle of it,
+// and reports files of one name that differ: none of them is used.
+func (p *plan) distinct(modules []Module, tests bool) []Module {
+	var out []Module
+	sources, copies, differ := map[string]string{}, map[string]bool{}, map[string]bool{}
+	for _, m := range modules {
+		if m.isTest() && !tests {
+			continue
+		}
+		source, twice := sources[m.File]
+		switch {
+		case twice && source != string(m.Source):
+			p.problem(report.PolicyBroken, &ast.Location{File: m.File}, "two files of this name differ")
+			differ[m.File] = true
+		case !twice && (!copies[string(m.Source)] || m.isTest()):
+			out = append(out, m)
+		}
+		sources[m.File] = string(m.Source)
+		copies[string(m.Source)] = true
+	}
+	return slices.DeleteFunc(out, func(m Module) bool { return differ[m.File] })
 }
 
 // obeys reports the forbidden calls of a module, and whether there are none.
@@ -216,14 +242,34 @@ func (p *plan) prepare(rules []*ast.Rule) (entry, error) {
 	if err != nil {
 		return entry{}, fmt.Errorf("preparing the query: %w", err)
 	}
-	en := entry{rule: described, query: query}
-	en.review, en.inventory = p.reads(rules)
+	en := entry{rule: described, query: query, parameters: ast.ObjectTerm()}
+	if en, err = en.with(nil); err != nil {
+		return entry{}, err
+	}
+	r := p.reads(rules)
+	if r.form && !r.review && r.bare != "" {
+		return entry{}, fmt.Errorf("%s reads %s, but a rule with parameters or a previous object gets input.review: lib.resource is the object in either form",
+			described.Name, r.bare)
+	}
+	en.review, en.inventory = r.review || r.form, r.inventory
 	return en, nil
 }
 
-// reads tells what rules look at, themselves or through others. The library
-// reads both forms of input, so it does not count.
-func (p *plan) reads(rules []*ast.Rule) (review, inventory bool) {
+// reading is what rules look at, themselves or through others.
+type reading struct {
+	inventory bool
+	// review: they read Gatekeeper's form of input themselves.
+	review bool
+	// form: they read, through the library, what only Gatekeeper's form has.
+	form bool
+	// bare is a field of the object that they read from the input itself, if any.
+	bare string
+}
+
+// reads tells what rules look at. The library reads both forms of input, so only
+// what one of them has alone counts of it.
+func (p *plan) reads(rules []*ast.Rule) reading {
+	var found reading
 	seen := map[*ast.Rule]bool{}
 	for queue := slices.Clone(rules); len(queue) > 0; queue = queue[1:] {
 		r := queue[0]
@@ -233,20 +279,26 @@ func (p *plan) reads(rules []*ast.Rule) (review, inventory bool) {
 		seen[r] = true
 		own := !r.Module.Package.Path.HasPrefix(libraryRef)
 		ast.WalkRefs(r, func(ref ast.Ref) bool {
-			review = review || own && (ref.HasPrefix(reviewRef) || ref.HasPrefix(parametersRef))
-			inventory = inventory || ref.HasPrefix(inventoryRef)
+			special := ref.HasPrefix(reviewRef) || ref.HasPrefix(parametersRef)
+			found.review = found.review || own && special
+			found.form = found.form || ref.HasPrefix(parametersRef) || ref.HasPrefix(previousRef)
+			found.inventory = found.inventory || ref.HasPrefix(inventoryRef)
+			if own && !special && len(ref) > 1 && ref.HasPrefix(ast.InputRootRef) {
+				found.bare = ref.String()
+			}
 			return false
 		})
 		for next := range p.compiler.Graph.Dependencies(r) { // a set is made: order does not matter
 			queue = append(queue, next.(*ast.Rule))
 		}
 	}
-	return review, inventory
+	return found
 }
 
 var (
 	libraryRef    = ast.MustParseRef("data.lib.meshknot")
 	reviewRef     = ast.MustParseRef("input.review")
+	previousRef   = ast.MustParseRef("input.review.oldObject")
 	parametersRef = ast.MustParseRef("input.parameters")
 )
 

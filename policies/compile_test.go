@@ -206,6 +206,36 @@ func TestProblems(t *testing.T) {
 			modules: []Module{module("a.rego", "# METADATA\n# custom: {severity: fatal}\npackage a\ndeny contains \"x\"")},
 			want:    []problem{{"MK4002", "a.rego:4:1", `custom.severity of a is "fatal"`}},
 		}, {
+			name: "parameters, and the object at the wrong place",
+			modules: []Module{module("a.rego", "package a\n\nimport data.lib.meshknot as lib\n\ndeny contains \"x\" if {\n\tinput.kind == \"TrafficSplit\"\n\tlib.parameter(\"n\", 1) == 1\n}"),
+				module("b.rego", "package b\n\nimport data.lib.meshknot as lib\n\ndeny contains \"b\" if {\n\tinput.review.object.kind\n\tlib.parameter(\"n\", 1) == 1\n}")},
+			rules: []string{"b"},
+			want:  []problem{{"MK4002", "a.rego:5:1", "a reads input.kind, but a rule with parameters"}},
+		}, {
+			name:    "kinds are no list",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {kinds: TrafficSplit}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", "custom.kinds of a: a list of kinds is wanted"}},
+		}, {
+			name:    "no kind",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {kinds: [split.smi-spec.io/TrafficSplit]}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", "split.smi-spec.io/TrafficSplit is no kind"}},
+		}, {
+			name:    "parameters are no object",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {parameters: [x]}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", "custom.parameters of a: [x] is no object"}},
+		}, {
+			name:    "default of another type",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {parameters: {x: {type: number, default: many, description: d}}}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", "the default of x: many is not of type number"}},
+		}, {
+			name:    "unknown type",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {parameters: {x: {type: int, default: 1, description: d}}}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", `"int" is no type`}},
+		}, {
+			name:    "parameter without a description",
+			modules: []Module{module("a.rego", "# METADATA\n# custom: {parameters: {x: {type: number, default: 1}}}\npackage a\ndeny contains \"x\"")},
+			want:    []problem{{"MK4002", "a.rego:4:1", "x has no description"}},
+		}, {
 			name:    "severity is no string",
 			modules: []Module{module("a.rego", "# METADATA\n# custom: {severity: 1}\npackage a\ndeny contains \"x\"")},
 			want:    []problem{{"MK4002", "a.rego:4:1", "custom.severity of a must be a string"}},

@@ -9,30 +9,52 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/policies.md")
+var update = flag.Bool("update", false, "write docs/policies.md and docs/policies")
 
-func TestDoc(t *testing.T) {
-	page := filepath.Join("..", "docs", "policies.md")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
-			t.Fatal(err)
+// TestPages: the pages are what the rules say of themselves, and there is none
+// about a rule that is gone.
+func TestPages(t *testing.T) {
+	docs := filepath.Join("..", "docs")
+	pages := Pages()
+	for name, want := range pages {
+		file := filepath.Join(docs, name)
+		if *update {
+			write(t, file, want)
 		}
-		if err := os.WriteFile(page, []byte(Doc()), 0o644); err != nil {
-			t.Fatal(err)
+		have, err := os.ReadFile(file)
+		if err != nil || string(have) != want {
+			t.Errorf("docs/%s is not what the rules say of themselves: run go test ./policies -run TestPages -update (%v)", name, err)
 		}
 	}
-	have, err := os.ReadFile(page)
+	written, err := filepath.Glob(filepath.Join(docs, "policies", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(have) != Doc() {
-		t.Error("docs/policies.md is not what the rules say of themselves: run go test ./policies -run TestDoc -update")
+	for _, file := range written {
+		if _, ok := pages["policies/"+filepath.Base(file)]; ok {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s is about no rule", file)
+		} else if err := os.Remove(file); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // TestDocExample runs the rule that the page shows.
 func TestDocExample(t *testing.T) {
-	_, after, _ := strings.Cut(Doc(), "```rego\n")
+	_, after, _ := strings.Cut(Pages()["policies.md"], "```rego\n")
 	example, _, found := strings.Cut(after, "```")
 	if !found {
 		t.Fatal("the page shows no rule")
@@ -49,9 +71,12 @@ func TestDocExample(t *testing.T) {
 	}
 }
 
-// TestDocIsComplete: every rule has a sample of each sort on the page.
-func TestDocIsComplete(t *testing.T) {
-	if empty := regexp.MustCompile("```yaml\n```").FindString(Doc()); empty != "" {
-		t.Error("a sample is missing")
+// TestPagesAreComplete: every rule has a sample of each sort on its page, and
+// says something of the failing one.
+func TestPagesAreComplete(t *testing.T) {
+	for name, page := range Pages() {
+		if empty := regexp.MustCompile("```[a-z]*\n```\n\n").FindString(page + "\n"); empty != "" {
+			t.Errorf("%s: a sample or message is missing", name)
+		}
 	}
 }

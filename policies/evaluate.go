@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -16,12 +16,17 @@ import (
 
 // evaluation is one check under way.
 type evaluation struct {
-	plan    *plan
-	timeout time.Duration
-	store   storage.Store
-	txn     storage.Transaction
+	plan   *plan
+	limits limits
+	store  storage.Store
+	txn    storage.Transaction
+	// current is the evaluation that the watch may stop; large: it has.
+	current atomic.Pointer[topdown.Cancel]
+	large   atomic.Bool
 	// late counts, by rule, the objects on which it ran out of time.
 	late map[string]int
+	// tracer, if any, sees what is evaluated.
+	tracer topdown.QueryTracer
 }
 
 // findings evaluates one rule on one object.
@@ -29,16 +34,20 @@ func (e *evaluation) findings(ctx context.Context, en entry, at report.Ref, in i
 	path := en.rule.Package + "." + en.rule.Entry
 	if e.late[path] >= patience {
 		return report.Report{failure(report.PolicyTimeout, at,
-			fmt.Sprintf("%s was not tried: it ran out of time on %d objects", en.rule.Name, patience))}
+			fmt.Sprintf("%s was not tried: it ran out of time or memory before", en.rule.Name))}
 	}
 	value, err := e.ask(ctx, en, in)
 	switch {
 	case topdown.IsCancel(err) && ctx.Err() != nil:
 		return nil // the check as a whole ends, and says so
+	case topdown.IsCancel(err) && e.large.Swap(false):
+		e.late[path] = patience
+		return report.Report{failure(report.PolicyTimeout, at,
+			fmt.Sprintf("%s was stopped, for it took more than %d MiB of memory, so the object counts as refused", en.rule.Name, e.limits.memory>>20))}
 	case topdown.IsCancel(err):
 		e.late[path]++
 		return report.Report{failure(report.PolicyTimeout, at,
-			fmt.Sprintf("%s did not finish within %v, so the object counts as refused", en.rule.Name, e.timeout))}
+			fmt.Sprintf("%s did not finish within %v, so the object counts as refused", en.rule.Name, e.limits.timeout))}
 	case err != nil:
 		return report.Report{broken(at, fmt.Sprintf("%s failed: %s", en.rule.Name, oneLine(err)))}
 	}
@@ -53,9 +62,11 @@ func (e *evaluation) findings(ctx context.Context, en entry, at report.Ref, in i
 // whose prepared queries are bound to one store, because every check has an
 // inventory of its own. The result is nil where the rule says nothing.
 func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, error) {
-	ctx, done := context.WithTimeout(ctx, e.timeout)
+	ctx, done := context.WithTimeout(ctx, e.limits.timeout)
 	defer done()
 	cancel := topdown.NewCancel()
+	e.large.Store(false)
+	e.current.Store(&cancel)
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	query := topdown.NewQuery(en.query).
 		WithCompiler(e.plan.compiler).
@@ -63,6 +74,9 @@ func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, e
 		WithTransaction(e.txn).
 		WithInput(in.of(en)).
 		WithCancel(cancel)
+	if e.tracer != nil {
+		query = query.WithQueryTracer(e.tracer)
+	}
 	var value ast.Value
 	err := query.Iter(ctx, func(r topdown.QueryResult) error {
 		value = r[result].Value

@@ -17,10 +17,13 @@ type inputs struct {
 }
 
 func (in inputs) of(en entry) *ast.Term {
-	if en.review {
-		return in.review
+	if !en.review {
+		return in.object
 	}
-	return in.object
+	return ast.ObjectTerm(
+		[2]*ast.Term{ast.InternedTerm("parameters"), en.parameters},
+		[2]*ast.Term{ast.InternedTerm("review"), in.review},
+	)
 }
 
 // parse turns an object into what rules read: the only time that its content
@@ -31,18 +34,19 @@ func parse(o Object) (inputs, error) {
 		return inputs{}, fmt.Errorf("converting: %w", err)
 	}
 	version := apiVersion(o)
-	review, err := ast.InterfaceToValue(map[string]any{
-		"parameters": map[string]any{},
-		"review": map[string]any{
-			"operation": "CREATE",
-			"kind": map[string]any{
-				"group": o.Ref.Group, "version": version[strings.LastIndex(version, "/")+1:], "kind": o.Ref.Kind,
-			},
-			"namespace": o.Ref.Namespace,
-			"name":      o.Ref.Name,
-			"object":    object,
+	parts := map[string]any{
+		"operation": "CREATE",
+		"kind": map[string]any{
+			"group": o.Ref.Group, "version": version[strings.LastIndex(version, "/")+1:], "kind": o.Ref.Kind,
 		},
-	})
+		"namespace": o.Ref.Namespace,
+		"name":      o.Ref.Name,
+		"object":    object,
+	}
+	if o.Previous != nil {
+		parts["operation"], parts["oldObject"] = "UPDATE", o.Previous
+	}
+	review, err := ast.InterfaceToValue(parts)
 	if err != nil {
 		return inputs{}, fmt.Errorf("converting: %w", err)
 	}

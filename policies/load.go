@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -91,7 +92,32 @@ func readModule(fsys fs.FS, name string) ([]byte, error) {
 	return fs.ReadFile(fsys, name)
 }
 
-// libraryModules returns what the shipped rules share. Every engine has it.
+// libraryModules returns what the shipped rules share.
 func libraryModules() []Module {
 	return slices.DeleteFunc(Shipped(), func(m Module) bool { return path.Dir(m.File) != library })
+}
+
+// packageClause finds the package of a module without parsing it.
+var packageClause = regexp.MustCompile(`(?m)^package[ \t]+([A-Za-z0-9_.]+)`)
+
+func packageOf(m Module) string {
+	if found := packageClause.FindSubmatch(m.Source); found != nil {
+		return string(found[1])
+	}
+	return ""
+}
+
+// isLibrary reports whether a package is one of the library's.
+func isLibrary(name string) bool { return slices.Contains(libraryPackages, name) }
+
+// libraryPackages are those of the folder library.
+var libraryPackages = []string{"lib.inventory", "lib.meshknot", "lib.route"}
+
+// withLibrary adds the library to modules, unless they bring their own, as those
+// of a bundle do: it may be that of another version.
+func withLibrary(modules []Module) []Module {
+	if slices.ContainsFunc(modules, func(m Module) bool { return isLibrary(packageOf(m)) }) {
+		return modules
+	}
+	return append(libraryModules(), modules...)
 }

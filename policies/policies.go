@@ -20,6 +20,7 @@
 package policies
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -32,6 +33,11 @@ import (
 // DefaultTimeout bounds the evaluation of one rule on one object.
 const DefaultTimeout = 250 * time.Millisecond
 
+// DefaultMemory bounds what a check may allocate beyond what is there when it
+// begins. It protects the machine; it is no quota, for other work of the
+// process counts too.
+const DefaultMemory = 1 << 30
+
 // patience is the number of objects on which a rule may run out of time in one
 // check before it is no longer tried.
 const patience = 3
@@ -42,6 +48,9 @@ type Object struct {
 	Ref report.Ref
 	// Value is the whole document. Nothing changes it.
 	Value map[string]any
+	// Previous is the document that this one takes the place of; nil where it is
+	// new or nobody knows. Rules see it as input.review.oldObject.
+	Previous map[string]any
 }
 
 // Engine checks objects against a set of rules. It may be used by several
@@ -50,7 +59,11 @@ type Engine struct {
 	// Timeout bounds the evaluation of one rule on one object; zero means
 	// DefaultTimeout. It is set before the first use.
 	Timeout time.Duration
-	plan    func() *plan
+	// Memory is the number of bytes by which the process may grow during a check
+	// before the rule that is being evaluated is stopped; zero means
+	// DefaultMemory. It is set before the first use.
+	Memory uint64
+	plan   func() *plan
 }
 
 // New returns an engine for the rules of the given modules. The library that
@@ -80,19 +93,18 @@ func (e *Engine) Rules() []Rule {
 // rest is not checked, and the report says so with an error.
 func (e *Engine) Check(ctx context.Context, objects []Object) report.Report {
 	p := e.plan()
-	found := p.check(ctx, e.timeout(), objects, p.entries)
+	found := p.check(ctx, limits{cmp.Or(e.Timeout, DefaultTimeout), cmp.Or(e.Memory, DefaultMemory)}, objects, p.entries)
 	return append(found, p.problems...).Sorted()
 }
 
-func (e *Engine) timeout() time.Duration {
-	if e.Timeout > 0 {
-		return e.Timeout
-	}
-	return DefaultTimeout
+// limits bound the evaluation of one rule on one object.
+type limits struct {
+	timeout time.Duration
+	memory  uint64
 }
 
 // check evaluates entries on objects, each of which is parsed once.
-func (p *plan) check(ctx context.Context, timeout time.Duration, objects []Object, entries []entry) report.Report {
+func (p *plan) check(ctx context.Context, most limits, objects []Object, entries []entry) report.Report {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -105,17 +117,18 @@ func (p *plan) check(ctx context.Context, timeout time.Duration, objects []Objec
 		}
 		parsed[i] = in
 	}
-	run, err := p.begin(ctx, timeout, objects, parsed, entries)
+	run, err := p.begin(ctx, most, objects, parsed, entries)
 	if err != nil {
 		return append(found, broken(report.Ref{}, err.Error()))
 	}
 	defer run.store.Abort(ctx, run.txn)
+	defer run.watch()()
 	for i, o := range objects {
 		for _, en := range entries {
 			if ctx.Err() != nil {
 				return append(found, stopped(ctx.Err(), i, len(objects)))
 			}
-			if parsed[i].object != nil {
+			if parsed[i].object != nil && en.rule.concerns(o.Ref) {
 				found = append(found, run.findings(ctx, en, o.Ref, parsed[i])...)
 			}
 		}
@@ -124,16 +137,16 @@ func (p *plan) check(ctx context.Context, timeout time.Duration, objects []Objec
 }
 
 // begin opens the inventory for the rules of one check.
-func (p *plan) begin(ctx context.Context, timeout time.Duration, objects []Object, parsed []inputs, entries []entry) (evaluation, error) {
+func (p *plan) begin(ctx context.Context, most limits, objects []Object, parsed []inputs, entries []entry) (*evaluation, error) {
 	store, err := inventory(objects, parsed, entries)
 	if err != nil {
-		return evaluation{}, err
+		return nil, err
 	}
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
-		return evaluation{}, fmt.Errorf("opening the inventory: %w", err)
+		return nil, fmt.Errorf("opening the inventory: %w", err)
 	}
-	return evaluation{plan: p, timeout: timeout, store: store, txn: txn, late: map[string]int{}}, nil
+	return &evaluation{plan: p, limits: most, store: store, txn: txn, late: map[string]int{}, tracer: p.tracer}, nil
 }
 
 func stopped(err error, done, all int) report.Finding {

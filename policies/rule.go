@@ -2,6 +2,7 @@ package policies
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -28,11 +29,19 @@ type Rule struct {
 	Code     report.Code     `json:"code"`
 	Severity report.Severity `json:"severity"`
 	Hint     string          `json:"hint,omitempty"`
-	File     string          `json:"file"`
-	Line     int             `json:"line"`
+	// Kinds are those that the rule is evaluated on, as "TrafficSplit.split.smi-spec.io"
+	// or, of the core group, "Service"; empty means all.
+	Kinds []string `json:"kinds,omitempty"`
+	// Since is the version of meshknot that first had the rule.
+	Since      string      `json:"since,omitempty"`
+	Parameters []Parameter `json:"parameters,omitempty"`
+	File       string      `json:"file"`
+	Line       int         `json:"line"`
 }
 
 var (
+	// kindForm is a kind, a dot and a group; the core group has no name.
+	kindForm = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`)
 	codeForm = regexp.MustCompile(`^[A-Z]{2,8}[0-9]{2,5}$`)
 	// ownCode matches the codes of the table in package report: a rule must not
 	// speak in their name.
@@ -85,7 +94,7 @@ func (r *Rule) annotate(set *ast.AnnotationSet, rules []*ast.Rule) map[string]an
 // customise takes code, severity and hint from METADATA's custom section.
 func (r *Rule) customise(custom map[string]any) error {
 	read := map[string]string{}
-	for _, key := range []string{"code", "severity", "hint"} {
+	for _, key := range []string{"code", "severity", "hint", "since"} {
 		value, given := custom[key]
 		text, ok := value.(string)
 		if given && !ok {
@@ -105,6 +114,41 @@ func (r *Rule) customise(custom map[string]any) error {
 		}
 		r.Severity = severity
 	}
-	r.Hint = read["hint"]
+	r.Hint, r.Since = read["hint"], read["since"]
+	var err error
+	if r.Kinds, err = kinds(custom["kinds"]); err != nil {
+		return fmt.Errorf("METADATA custom.kinds of %s: %w", r.Name, err)
+	}
+	if r.Parameters, err = parameters(custom["parameters"]); err != nil {
+		return fmt.Errorf("METADATA custom.parameters of %s: %w", r.Name, err)
+	}
 	return nil
+}
+
+// kinds reads a list of kinds.
+func kinds(value any) ([]string, error) {
+	if value == nil {
+		return nil, nil
+	}
+	items, ok := value.([]any)
+	if !ok || len(items) == 0 {
+		return nil, errors.New("a list of kinds is wanted, such as [TrafficSplit.split.smi-spec.io]")
+	}
+	var out []string
+	for _, item := range items {
+		kind, ok := item.(string)
+		if !ok || !kindForm.MatchString(kind) {
+			return nil, fmt.Errorf("%v is no kind: TrafficSplit.split.smi-spec.io is one", item)
+		}
+		out = append(out, kind)
+	}
+	return out, nil
+}
+
+// concerns reports whether the rule is evaluated on the object.
+func (r Rule) concerns(o report.Ref) bool {
+	return len(r.Kinds) == 0 || slices.ContainsFunc(r.Kinds, func(k string) bool {
+		kind, group, _ := strings.Cut(k, ".")
+		return kind == o.Kind && group == o.Group
+	})
 }

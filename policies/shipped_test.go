@@ -16,6 +16,9 @@ import (
 	"github.com/meshknot/meshknot/translators/report"
 )
 
+// shippedRules is how many rules there are: one that does not load is missed.
+const shippedRules = 24
+
 // TestShippedSuite runs the shipped rules' own tests and samples.
 func TestShippedSuite(t *testing.T) {
 	results, coverage, err := TestCoverage(t.Context(), Files(), "")
@@ -32,8 +35,8 @@ func TestShippedSuite(t *testing.T) {
 			t.Errorf("%s: tests run %.1f %% of it, not the lines %v", c.File, c.Percent, c.Missed)
 		}
 	}
-	if len(coverage) != 6 {
-		t.Errorf("coverage of %d files, want five rules and the library", len(coverage))
+	if len(coverage) != shippedRules+3 {
+		t.Errorf("coverage of %d files, want %d rules and three of the library", len(coverage), shippedRules)
 	}
 }
 
@@ -54,25 +57,27 @@ func TestShippedSamples(t *testing.T) {
 		if r.Title == "" || r.Description == "" || r.Hint == "" || strings.HasSuffix(r.Title, ".") {
 			t.Errorf("%s does not describe itself", r.Name)
 		}
-		for _, kind := range []string{"pass", "near-miss", "fail"} {
-			source, err := fs.ReadFile(Files(), path.Join(folder, "samples", kind+".yaml"))
+		if len(r.Kinds) == 0 || r.Since == "" {
+			t.Errorf("%s does not say its kinds, or since when it is there", r.Name)
+		}
+		for _, kind := range sampleKinds {
+			s, err := readSample(Files(), folder, kind)
+			if err != nil || len(s.objects) == 0 {
+				t.Errorf("%s: %s.yaml holds %d objects: %v", r.Name, kind, len(s.objects), err)
+			}
+			found, err := e.plan().checkSample(t.Context(), s, e.plan().entries)
 			if err != nil {
-				t.Error(err)
-				continue
+				t.Fatal(err)
 			}
-			objects, err := readObjects(source)
-			if err != nil || len(objects) == 0 {
-				t.Errorf("%s: %s.yaml holds %d objects: %v", r.Name, kind, len(objects), err)
-			}
-			for _, f := range e.Check(t.Context(), objects) {
-				if f.Code == r.Code && !hasField(objects, f.Source) {
+			for _, f := range found {
+				if f.Code == r.Code && !hasField(s.objects, f.Source) {
 					t.Errorf("%s: no such field: %s", r.Name, f.Source)
 				}
 			}
 		}
 	}
-	if len(codes) != 5 {
-		t.Errorf("%d rules, want 5", len(codes))
+	if len(codes) != shippedRules {
+		t.Errorf("%d rules, want %d", len(codes), shippedRules)
 	}
 }
 
@@ -149,28 +154,46 @@ func TestEveryLineMatters(t *testing.T) {
 		if m.isTest() || path.Dir(m.File) == library {
 			continue
 		}
-		lines := strings.Split(string(m.Source), "\n")
-		for i, line := range lines {
-			if !strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "\t#") || strings.HasPrefix(lines[i-1], "\t# Saves time only") {
-				continue
-			}
-			mutant := fstest.MapFS{}
-			for _, name := range ruleFiles(t, path.Dir(m.File)) {
-				source, err := fs.ReadFile(Files(), name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				mutant[name] = &fstest.MapFile{Data: source}
-			}
-			mutant[m.File].Data = []byte(strings.Join(slices.Delete(slices.Clone(lines), i, i+1), "\n"))
-			results, err := Test(t.Context(), mutant, "")
+		t.Run(m.File, func(t *testing.T) {
+			t.Parallel()
+			everyLineMatters(t, m)
+		})
+	}
+}
+
+func everyLineMatters(t *testing.T, m Module) {
+	t.Helper()
+	lines := strings.Split(string(m.Source), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "\t#") || strings.HasPrefix(lines[i-1], "\t# Saves time only") {
+			continue
+		}
+		mutant := fstest.MapFS{}
+		for _, name := range ruleFiles(t, path.Dir(m.File)) {
+			source, err := fs.ReadFile(Files(), name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.ContainsFunc(results, func(r TestResult) bool { return !r.Passed }) {
-				t.Errorf("%s:%d: nothing fails without %q", m.File, i+1, strings.TrimSpace(line))
-			}
+			mutant[name] = &fstest.MapFile{Data: source}
 		}
+		mutant[m.File].Data = []byte(strings.Join(slices.Delete(slices.Clone(lines), i, i+1), "\n"))
+		results, err := Test(t.Context(), mutant, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(results, func(r TestResult) bool { return !r.Passed }) {
+			t.Errorf("%s:%d: nothing fails without %q", m.File, i+1, strings.TrimSpace(line))
+		}
+	}
+}
+
+func TestLibraryPackages(t *testing.T) {
+	var have []string
+	for _, m := range libraryModules() {
+		have = append(have, packageOf(m))
+	}
+	if !slices.Equal(have, libraryPackages) {
+		t.Errorf("got %q, want %q", have, libraryPackages)
 	}
 }
 

@@ -1,12 +1,10 @@
 package policies
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -18,7 +16,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/meshknot/meshknot/translators/report"
 )
@@ -102,11 +99,7 @@ func suite(ctx context.Context, fsys fs.FS, run string, tracer *cover.Cover) ([]
 	if err != nil {
 		return nil, err
 	}
-	samples, err := sampleTests(ctx, fsys, p, wanted)
-	if err != nil {
-		return nil, err
-	}
-	results = slices.Concat(results, rego, samples)
+	results = slices.Concat(results, rego, sampleTests(ctx, fsys, p, wanted))
 	slices.SortStableFunc(results, func(a, b TestResult) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), strings.Compare(a.Name, b.Name))
 	})
@@ -171,7 +164,7 @@ func failedAt(r *tester.Result) *ast.Location {
 }
 
 // sampleTests checks the samples beside the rules of a plan.
-func sampleTests(ctx context.Context, fsys fs.FS, p *plan, wanted *regexp.Regexp) ([]TestResult, error) {
+func sampleTests(ctx context.Context, fsys fs.FS, p *plan, wanted *regexp.Regexp) []TestResult {
 	byFolder := map[string][]entry{}
 	var folders []string
 	for _, en := range p.entries {
@@ -183,37 +176,50 @@ func sampleTests(ctx context.Context, fsys fs.FS, p *plan, wanted *regexp.Regexp
 	}
 	var results []TestResult
 	for _, folder := range folders {
-		for _, kind := range []string{"fail", "near-miss", "pass"} {
+		for _, kind := range sampleKinds {
 			file := path.Join(folder, "samples", kind+".yaml")
 			if !wanted.MatchString(file) {
 				continue
 			}
-			source, err := fs.ReadFile(fsys, file)
+			s, err := readSample(fsys, folder, kind)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if err != nil {
-				return nil, fmt.Errorf("reading a sample: %w", err)
-			}
-			results = append(results, p.sample(ctx, file, source, byFolder[folder], kind == "fail"))
+			results = append(results, p.sample(ctx, file, s, err, byFolder[folder]))
 		}
 	}
-	return results, nil
+	return results
 }
 
-func (p *plan) sample(ctx context.Context, file string, source []byte, entries []entry, fails bool) TestResult {
+// sample checks one sample, or says why it could not be read.
+func (p *plan) sample(ctx context.Context, file string, s sample, unread error, entries []entry) TestResult {
 	begin := time.Now()
 	t := TestResult{Name: file, File: file}
-	objects, err := readObjects(source)
+	if unread != nil {
+		t.Message = unread.Error()
+		return t
+	}
+	found, err := p.checkSample(ctx, s, entries)
 	if err != nil {
 		t.Message = err.Error()
 		return t
 	}
-	found := p.check(ctx, DefaultTimeout, objects, entries).Sorted()
 	t.Duration = time.Since(begin)
-	t.Message = judge(found, fails)
+	t.Message = judge(found, s.fails)
 	t.Passed = t.Message == ""
 	return t
+}
+
+// checkSample evaluates rules with the parameters of a sample.
+func (p *plan) checkSample(ctx context.Context, s sample, entries []entry) (report.Report, error) {
+	entries = slices.Clone(entries)
+	for i, en := range entries {
+		var err error
+		if entries[i], err = en.with(s.parameters); err != nil {
+			return nil, err
+		}
+	}
+	return p.check(ctx, limits{DefaultTimeout, DefaultMemory}, s.objects, entries).Sorted(), nil
 }
 
 // judge says what is wrong with the findings in a sample; nothing if all is well.
@@ -227,22 +233,4 @@ func judge(found report.Report, fails bool) string {
 		return "the rule finds nothing in a sample that must fail"
 	}
 	return ""
-}
-
-// readObjects reads the YAML documents of a sample.
-func readObjects(source []byte) ([]Object, error) {
-	var objects []Object
-	for documents := yaml.NewDecoder(bytes.NewReader(source)); ; {
-		var value map[string]any
-		err := documents.Decode(&value)
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the sample: %w", err)
-		}
-		if value != nil {
-			objects = append(objects, NewObject(value))
-		}
-	}
 }

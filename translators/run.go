@@ -147,7 +147,9 @@ func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	for i := range found {
 		found[i].Backend = b.Name()
 	}
-	return Piece{artifacts, append(v.Findings, found...), v.Withheld}
+	// What cannot be said of a whole namespace, only the back end finds out.
+	withheld := v.Withheld || slices.ContainsFunc(found, func(f report.Finding) bool { return f.Code == report.Withheld })
+	return Piece{artifacts, append(v.Findings, found...), withheld}
 }
 
 // Output is what one back end makes of all units.

@@ -100,8 +100,8 @@ Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
 	root.SetOut(out)
 	root.SetErr(errw)
 	root.AddCommand(
-		translateCommand(a), validateCommand(a), lossesCommand(a), backendsCommand(a),
-		policyCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),
+		translateCommand(a), validateCommand(a), lossesCommand(a), statusCommand(a), backendsCommand(a),
+		policyCommand(a), migrateCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),
 		codeCommand(a), completionCommand(a), versionCommand(a))
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root

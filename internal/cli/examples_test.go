@@ -32,6 +32,7 @@ func TestExamplesRun(t *testing.T) {
 		// The page that shows refusals shows one.
 		"meshknot losses -f examples/bookstore --to istio": exitNo,
 	}
+	files := bundleFiles(t)
 	forever := map[string]bool{"meshknot serve": true}
 	for _, c := range commands(Root(nil, nil, nil)) {
 		if c.Example == "" {
@@ -46,7 +47,7 @@ func TestExamplesRun(t *testing.T) {
 			t.Run(line, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				args := strings.Fields(line)[1:]
+				args := strings.Fields(files.Replace(line))[1:]
 				if forever[c.CommandPath()] {
 					cancel()
 					args = append(args, "--xds-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")

@@ -115,12 +115,15 @@ type targetFlags struct {
 	options     []string
 	trustDomain string
 	allow       []string
+	// authorization is an option of one back end that is asked for often.
+	authorization string
 }
 
 func (f *targetFlags) register(c *cobra.Command, required bool) {
 	fl := c.Flags()
 	fl.StringSliceVar(&f.to, "to", nil, "back ends, such as envoy,istio@1.26, or all")
 	fl.StringArrayVar(&f.options, "option", nil, "BACKEND.KEY=VALUE: an option of a back end, such as istio.root-namespace=istio-config (repeatable)")
+	fl.StringVar(&f.authorization, "authorization", "", "the mesh in whose form gateway-api writes who may call: istio, linkerd or consul, with @VERSION if not the newest")
 	fl.StringVar(&f.trustDomain, "trust-domain", "cluster.local", "trust domain of the accounts' SPIFFE identities")
 	fl.StringArrayVar(&f.allow, "allow", nil, "CODE=Kind/ns/name[:reason]: accept one refusal (repeatable)")
 	if required {
@@ -131,6 +134,7 @@ func (f *targetFlags) register(c *cobra.Command, required bool) {
 		names = append(names, b.Name())
 	}
 	complete(c, "to", append(names, "all")...)
+	complete(c, "authorization", authorizers()...)
 }
 
 func (f *targetFlags) targets() ([]translators.Target, error) {
@@ -176,7 +180,7 @@ func (f *targetFlags) fill(targets []translators.Target) error {
 		targets[i].TrustDomain = f.trustDomain
 		targets[i].Options = map[string]string{}
 	}
-	for _, o := range f.options {
+	for _, o := range f.withAuthorization() {
 		key, value, ok := strings.Cut(o, "=")
 		backend, key, dotted := strings.Cut(key, ".")
 		if !ok || !dotted {
@@ -191,11 +195,13 @@ func (f *targetFlags) fill(targets []translators.Target) error {
 		if !used {
 			return cannot("--option %q: not translated to %s", o, backend)
 		}
-		if b, _ := all.Pipeline().Backend(backend); !slices.ContainsFunc(options(b), func(o translators.Option) bool {
-			family := strings.HasSuffix(o.Key, ".")
-			return !family && key == o.Key || family && key != o.Key && strings.HasPrefix(key, o.Key)
-		}) {
+		if b, _ := all.Pipeline().Backend(backend); !slices.ContainsFunc(options(b), func(o translators.Option) bool { return takes(o, key) }) {
 			return cannot("--option %q: %s has no such option: meshknot backends show %s lists them", o, backend, backend)
+		}
+	}
+	for _, t := range targets {
+		if err := checkAuthorization(t); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -28,7 +28,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		// What should end at once and serves must not last.
 		Deadline: time.Now().Add(2 * time.Minute),
-		Setup:    func(env *testscript.Env) error { return copyExamples(env.WorkDir) },
+		Setup: func(env *testscript.Env) error {
+			return errors.Join(copyExamples(env.WorkDir), writeKeys(env.WorkDir))
+		},
 		// "status N COMMAND..." demands an exit status.
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": wantStatus},
 	})

@@ -51,8 +51,12 @@ func opened(w io.Writer, access string, units []ir.Unit) {
 
 // tally says in a sentence what was found in a set.
 func tally(set *input.Set, found report.Report) string {
+	return tallied(len(set.Objects)+len(set.Rejected), found)
+}
+
+func tallied(objects int, found report.Report) string {
 	errors := found.Worst(report.Error)
-	return fmt.Sprintf("%s, %s, %s.", counted(len(set.Objects)+len(set.Rejected), "object"),
+	return fmt.Sprintf("%s, %s, %s.", counted(objects, "object"),
 		counted(errors, "error"), counted(found.Worst(report.Warning)-errors, "warning"))
 }
 

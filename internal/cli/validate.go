@@ -16,8 +16,8 @@ var findingFormats = []string{"text", "json", "sarif", "junit", "github", "markd
 func validateCommand(a *app) *cobra.Command {
 	var in inputFlags
 	var find findingFlags
-	var policyDirs []string
-	var shipped, verbose bool
+	var rules policyFlags
+	var verbose bool
 	c := &cobra.Command{
 		Use:   "validate -f FILE...",
 		Short: "Check policies: fields, references, conflicts and Rego rules",
@@ -36,11 +36,11 @@ and runs the Rego rules. It translates nothing.`,
 			}
 			res := engine.New(all.Pipeline(), nil, nil).Run(store)
 			found = append(found, res.Findings...)
-			rules, err := checkPolicies(c.Context(), set, policyDirs, shipped)
+			violations, err := checkPolicies(c.Context(), set, nil, rules)
 			if err != nil {
 				return err
 			}
-			found = append(found, rules...).Sorted()
+			found = append(found, violations...).Sorted()
 			shown := slices.Clone(found)
 			if find.output == "text" && !verbose {
 				shown = slices.DeleteFunc(shown, func(f report.Finding) bool { return f.Severity == report.Info })
@@ -55,10 +55,8 @@ and runs the Rego rules. It translates nothing.`,
 	}
 	in.register(c)
 	find.register(c, findingFormats...)
-	c.Flags().StringArrayVar(&policyDirs, "policy", nil, "directory of Rego rules to run beside the shipped ones (repeatable)")
-	c.Flags().BoolVar(&shipped, "shipped-policies", true, "run the rules that meshknot ships")
+	rules.register(c)
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show findings of severity info too")
-	_ = c.MarkFlagDirname("policy")
 	return c
 }
 

@@ -34,6 +34,20 @@ func Directory(dir string, outputs []translators.Output) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return replace(dir, files)
+}
+
+// DirectoryWith is Directory with a page beside the folders, for people.
+func DirectoryWith(dir string, outputs []translators.Output, page string, text []byte) (int, error) {
+	files, err := contents(outputs)
+	if err != nil {
+		return 0, err
+	}
+	files[page] = text
+	return replace(dir, files)
+}
+
+func replace(dir string, files map[string][]byte) (int, error) {
 	dir = filepath.Clean(dir)
 	if err := ours(dir); err != nil {
 		return 0, err
@@ -124,7 +138,7 @@ func contents(outputs []translators.Output) (map[string][]byte, error) {
 	return files, nil
 }
 
-// fileName is "kind/namespace/name.yaml", lower case. What cannot stand in a
+// fileName is "kind/namespace/name.yaml", lower case, or ".json". What cannot stand in a
 // file name is replaced, and then a hash keeps two IDs apart.
 func fileName(id translators.ID) string {
 	kind := id.Type[strings.LastIndexAny(id.Type, "/.")+1:]
@@ -145,5 +159,9 @@ func fileName(id translators.ID) string {
 		}
 		parts[i] = safe
 	}
-	return path.Join(append([]string{strings.ToLower(kind)}, parts...)...) + ".yaml"
+	extension := ".yaml"
+	if inJSON(id) {
+		extension = ".json"
+	}
+	return path.Join(append([]string{strings.ToLower(kind)}, parts...)...) + extension
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshknot/meshknot/translators"
 )
@@ -23,22 +23,19 @@ func Plain(payload any) (any, error) {
 	if !ok {
 		return payload, nil
 	}
-	a, err := anypb.New(m)
-	if err != nil {
-		return nil, fmt.Errorf("packing %T: %w", payload, err)
-	}
 	// protojson varies its spacing on purpose; going through maps undoes that.
-	text, err := protojson.Marshal(a)
+	text, err := protojson.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("printing %T: %w", payload, err)
 	}
-	var out any
+	out := map[string]any{}
 	err = json.Unmarshal(text, &out)
+	out[typeKey] = "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())
 	return out, err
 }
 
 // YAML prints artifacts as YAML documents: objects ready to be applied, xDS
-// resources with their type.
+// resources with their type, Consul's entries in JSON as its own tools read them.
 func YAML(w io.Writer, artifacts []translators.Artifact) error {
 	texts, err := documents(artifacts)
 	if err != nil {
@@ -73,5 +70,13 @@ func document(a translators.Artifact) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
 	}
+	if inJSON(a.ID) {
+		text, err := json.MarshalIndent(p, "", "  ")
+		return append(text, '\n'), err
+	}
 	return yamlText(p)
 }
+
+// inJSON reports whether an artifact is one that its mesh reads as JSON: Consul's
+// configuration entries, which are no objects of Kubernetes.
+func inJSON(id translators.ID) bool { return strings.HasPrefix(id.Type, "consul/") }

@@ -98,6 +98,9 @@ func indent(b *bytes.Buffer, depth int, not bool) {
 // starts with a letter or a slash, holds nothing that means something, and is no
 // word such as "yes".
 func plain(s string) bool {
+	if s != "" && s[0] >= '0' && s[0] <= '9' {
+		return addressOrSeconds(s)
+	}
 	for i := range len(s) {
 		c := s[i]
 		switch {
@@ -113,6 +116,19 @@ func plain(s string) bool {
 		return false
 	}
 	return true
+}
+
+// addressOrSeconds reports whether s is an IPv4 address or a whole number of
+// seconds, which start with a digit and are no numbers.
+func addressOrSeconds(s string) bool {
+	digits, isSeconds := strings.CutSuffix(s, "s")
+	dots := strings.Count(digits, ".")
+	for i := range len(digits) {
+		if (digits[i] < '0' || digits[i] > '9') && digits[i] != '.' {
+			return false
+		}
+	}
+	return dots > 1 && !isSeconds || dots == 0 && isSeconds
 }
 
 // scalar prints what has no parts.
@@ -148,9 +164,16 @@ func scalar(b *bytes.Buffer, v any) error {
 	return nil
 }
 
+// typeKey says in a resource's JSON what it is.
+const typeKey = "@type"
+
 func text(b *bytes.Buffer, s string) error {
-	if plain(s) {
+	switch {
+	case plain(s):
 		b.WriteString(s)
+		return nil
+	case s == typeKey:
+		b.WriteString("'" + typeKey + "'")
 		return nil
 	}
 	if s == "<<" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {

@@ -11,7 +11,7 @@ import (
 
 // odd are texts that some YAML version takes for something else.
 var odd = []string{"", " ", "yes", "No", "on", "OFF", "y", "true", "null", "~", "1", "1e3", "0x1f", "010", "1_000", ".5", ".inf", "-", "- a", "a: b", "a:", ":a", "a #b", "#a",
-	"2026-01-02", "12:30:45", "a::b", "@type", "`", "*x", "&x", "!x", "|", ">", "a\nb", "a\n", "\ta", "ä", "\u0085", "\x00", "{}", "[]", "a, b", "'", `"`, "%a", "?", "? a", "=", "<<", "outbound|a.b:80|", "10.0.0.1", "5s", "/a:b", "e1", "a-", "---", "..."}
+	"2026-01-02", "12:30:45", "a::b", "@type", "`", "*x", "&x", "!x", "|", ">", "a\nb", "a\n", "\ta", "ä", "\u0085", "\x00", "{}", "[]", "a, b", "'", `"`, "%a", "?", "? a", "=", "<<", "outbound|a.b:80|", "10.0.0.1", "1.2.3", "1.2", "5s", "1.5s", "1..2", "0s", "5ss", "12:30", "/a:b", "e1", "a-", "---", "..."}
 
 func value(depth int) *rapid.Generator[any] {
 	text := rapid.OneOf(rapid.SampledFrom(odd), rapid.StringN(0, 12, -1), rapid.StringMatching(`[a-zA-Z0-9:./|_-]{0,10}`))

@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	rs "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
@@ -76,6 +78,34 @@ func TestAudience(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// Of resources that share a name a proxy gets the one for the fewest.
+func TestNarrowestAudience(t *testing.T) {
+	variants := []translators.Artifact{
+		artifact(rs.RouteType, "r", "all", ir.Audience{}),
+		artifact(rs.RouteType, "r", "shop", ir.Audience{Namespace: "shop"}),
+		artifact(rs.RouteType, "r", "web", ir.Audience{Namespace: "shop", Account: "web"}),
+		artifact(rs.RouteType, "r", "bank", ir.Audience{Namespace: "bank"}),
+	}
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}} {
+		var all []translators.Artifact
+		for _, i := range order {
+			all = append(all, variants[i])
+		}
+		d, err := newDesired(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct{ namespace, account, want string }{
+			{"shop", "web", "web"}, {"shop", "cart", "shop"}, {"bank", "web", "bank"}, {"park", "web", "all"},
+		} {
+			got := d.forRole(role{backendEnvoy, c.namespace, c.account})[types.Route]
+			if m := got["r"].message.(*routev3.RouteConfiguration); len(got) != 1 || m.GetInternalOnlyHeaders()[0] != c.want {
+				t.Errorf("%v: %s/%s gets %v, want %s", order, c.namespace, c.account, m, c.want)
+			}
+		}
 	}
 }
 

@@ -53,7 +53,8 @@ func newDesired(artifacts []translators.Artifact) (*desired, error) {
 // contents is what proxies are to have, by kind and name.
 type contents [types.UnknownType]map[string]resource
 
-// forRole selects what a role gets. Endpoints count as changed when their
+// forRole selects what a role gets: of resources that share a name, the one whose
+// audience is the narrowest that the role is in. Endpoints count as changed when their
 // cluster does: Envoy starts a changed cluster anew, and waits for endpoints
 // that it does not ask for again.
 func (d *desired) forRole(r role) contents {
@@ -62,8 +63,8 @@ func (d *desired) forRole(r role) contents {
 		c[kind] = map[string]resource{}
 	}
 	for _, res := range d.resources {
-		if res.audience.Includes(r.identity()) {
-			c[res.kind][res.name] = res
+		if have, ok := c[res.kind][res.name]; res.audience.Includes(r.identity()) && (!ok || have.audience.Compare(res.audience) < 0) {
+			c[res.kind][res.name] = res // of two audiences with a member in common the narrower is the greater
 		}
 	}
 	for name, res := range c[types.Endpoint] {

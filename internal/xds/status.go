@@ -160,7 +160,7 @@ func (s *Server) settle(st *stream, typeURL, nonce string, refused *rpcstatus.St
 }
 
 // blame finds the resource that a refusal names: the longest of those whose
-// name occurs in the text.
+// name occurs in the text, in the variant that the role was sent.
 func (s *Server) blame(r role, typeURL, text string) (string, []report.Ref) {
 	s.mu.Lock()
 	d := s.desired[r.backend]
@@ -170,8 +170,8 @@ func (s *Server) blame(r role, typeURL, text string) (string, []report.Ref) {
 	}
 	var found resource
 	for _, res := range d.resources {
-		if res.typeURL == typeURL && len(res.name) > len(found.name) &&
-			res.audience.Includes(r.identity()) && strings.Contains(text, res.name) {
+		better := len(res.name) > len(found.name) || res.name == found.name && found.audience.Compare(res.audience) < 0
+		if res.typeURL == typeURL && better && res.audience.Includes(r.identity()) && strings.Contains(text, res.name) {
 			found = res
 		}
 	}

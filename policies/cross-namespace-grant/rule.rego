@@ -9,7 +9,10 @@
 # custom:
 #   code: MKR002
 #   severity: warning
+#   since: 0.1.0
 #   hint: add the namespace to the annotation meshknot.io/allow-cross-namespace, or remove the source
+#   kinds:
+#     - TrafficTarget.access.smi-spec.io
 package meshknot.cross_namespace_grant
 
 import data.lib.meshknot as lib

@@ -8,7 +8,10 @@
 # custom:
 #   code: MKR003
 #   severity: warning
+#   since: 0.1.0
 #   hint: give the workload a ServiceAccount of its own and name that one
+#   kinds:
+#     - TrafficTarget.access.smi-spec.io
 package meshknot.default_account_grant
 
 import data.lib.meshknot as lib

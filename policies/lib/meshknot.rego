@@ -30,3 +30,27 @@ annotation(name) := resource.metadata.annotations[name]
 weight(backend) := backend.weight if is_number(backend.weight)
 
 else := units.parse(backend.weight)
+
+# A parameter of the rule as Gatekeeper gives it, or, where it is not given, the
+# default that METADATA names too.
+parameter(name, otherwise) := given if {
+	given := parameters[name]
+} else := otherwise
+
+parameters := input.parameters if input.review
+
+# The spec that the object had until now, where it is known.
+previous := input.review.oldObject.spec if input.review.oldObject.spec
+
+else := input.review.oldObject
+
+# Paths are matched from their start, so an expression that says nothing after
+# the first slash holds for all of them.
+any_path(match) if regex.match(`^\^?(/\??)?(\.\*\$?)?$`, object.get(match, "pathRegex", ""))
+
+any_method(match) if count(object.get(match, "methods", [])) == 0
+
+any_method(match) if "*" in match.methods
+
+# The name of a Service in any of the forms in which SMI has it.
+service_name(text) := split(text, ".")[0]

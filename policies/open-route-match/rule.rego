@@ -8,7 +8,10 @@
 # custom:
 #   code: MKR001
 #   severity: warning
+#   since: 0.1.0
 #   hint: say which paths or methods are meant; to mean all of them, leave the HTTPRouteGroup out and name a TCPRoute
+#   kinds:
+#     - HTTPRouteGroup.specs.smi-spec.io
 package meshknot.open_route_match
 
 import data.lib.meshknot as lib
@@ -16,18 +19,10 @@ import data.lib.meshknot as lib
 violation contains {"msg": msg, "field": field, "details": {"match": name}} if {
 	lib.is_a("specs.smi-spec.io", "HTTPRouteGroup")
 	some i, match in lib.spec.matches
-	any_path(match)
-	any_method(match)
+	lib.any_path(match)
+	lib.any_method(match)
 	count(object.get(match, "headers", [])) == 0
 	name := object.get(match, "name", "")
 	field := lib.field(sprintf("matches[%d]", [i]))
 	msg := sprintf("match %q holds for every request", [name])
 }
-
-# Paths are matched from their start, so an expression that says nothing after
-# the first slash holds for all of them.
-any_path(match) if regex.match(`^\^?(/\??)?(\.\*\$?)?$`, object.get(match, "pathRegex", ""))
-
-any_method(match) if count(object.get(match, "methods", [])) == 0
-
-any_method(match) if "*" in match.methods

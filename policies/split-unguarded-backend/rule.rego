@@ -10,9 +10,13 @@
 # custom:
 #   code: MKR005
 #   severity: error
+#   since: 0.1.0
 #   hint: add a TrafficTarget whose destination is that account, or run the backend with the account that is guarded
+#   kinds:
+#     - TrafficSplit.split.smi-spec.io
 package meshknot.split_unguarded_backend
 
+import data.lib.inventory
 import data.lib.meshknot as lib
 
 violation contains {"msg": msg, "field": field, "details": {"account": open}} if {
@@ -29,33 +33,11 @@ violation contains {"msg": msg, "field": field, "details": {"account": open}} if
 	msg := sprintf("no TrafficTarget guards account %s behind %s, but one guards %s", [open, backend.service, concat(", ", closed)])
 }
 
-here := data.inventory.namespace[lib.namespace]
-
 behind := {account | some backend in lib.spec.backends; some account in accounts(backend)}
 
 # The accounts behind a backend that gets traffic.
-accounts(backend) := {account |
-	lib.weight(backend) > 0
-	selector := here.v1.Service[backend.service].spec.selector
-	count(selector) > 0
-	some pod in pods
-	object.subset(object.get(pod, ["metadata", "labels"], {}), selector)
-	account := object.get(pod, ["spec", "serviceAccountName"], "default")
-}
+accounts(backend) := inventory.behind(lib.namespace, backend.service) if lib.weight(backend) > 0
 
-pods contains pod if some pod in here.v1.Pod
+else := set()
 
-pods contains workload.spec.template if {
-	some kind in ["Deployment", "StatefulSet", "DaemonSet"]
-	some workload in here["apps/v1"][kind]
-}
-
-# The accounts of this namespace that a TrafficTarget names as destination.
-guarded contains destination.name if {
-	some home, versions in data.inventory.namespace
-	some version, kinds in versions
-	startswith(version, "access.smi-spec.io/")
-	some target in kinds.TrafficTarget
-	destination := object.get(target, ["spec", "destination"], object.get(target, "destination", {}))
-	object.get(destination, "namespace", home) == lib.namespace
-}
+guarded := inventory.guarded(lib.namespace)

@@ -8,7 +8,10 @@
 # custom:
 #   code: MKR004
 #   severity: warning
+#   since: 0.1.0
 #   hint: make the weights add up to 100
+#   kinds:
+#     - TrafficSplit.split.smi-spec.io
 package meshknot.split_weight_total
 
 import data.lib.meshknot as lib

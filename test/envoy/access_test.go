@@ -1,12 +1,9 @@
 package envoy_test
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -26,31 +23,14 @@ func ask(t *testing.T, port int32, id *tls.Config, request string) (int, string)
 
 func askAt(t *testing.T, address string, id *tls.Config, request string) (int, string) {
 	t.Helper()
-	c, err := dial(address, id)
-	if err != nil {
+	r, err := converse(address, id, request)
+	switch {
+	case err != nil:
 		return 0, err.Error()
+	case strings.HasPrefix(request, "HEAD "):
+		return r.status, r.header.Get("X-App")
 	}
-	defer c.Close()
-	first, headers, _ := strings.Cut(request, "\n")
-	if !strings.Contains(strings.ToLower("\n"+headers), "\nhost:") {
-		headers = "Host: callee.example\n" + headers
-	}
-	text := first + " HTTP/1.1\n" + strings.TrimRight(headers, "\n") + "\nConnection: close\n\n"
-	if _, err := io.WriteString(c, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
-		return 0, err.Error()
-	}
-	method, _, _ := strings.Cut(first, " ")
-	reply, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer reply.Body.Close()
-	body, err := io.ReadAll(reply.Body)
-	must(t, err)
-	if method == "HEAD" {
-		return reply.StatusCode, reply.Header.Get("X-App")
-	}
-	return reply.StatusCode, string(body)
+	return r.status, r.body
 }
 
 func dial(address string, id *tls.Config) (net.Conn, error) {

@@ -1,7 +1,6 @@
 package envoy_test
 
 import (
-	"cmp"
 	"crypto/tls"
 	"fmt"
 	"maps"
@@ -40,6 +39,7 @@ func TestCases(t *testing.T) {
 				return
 			}
 			for _, e := range c.Expect {
+				e.Request = withHost(e.Request)
 				d := semantics.New(run.Units).Decide(e.Request)
 				want, why := p.wants(e.Request, d)
 				if _, denied := want["denied"]; p.refused && !denied {
@@ -50,7 +50,7 @@ func TestCases(t *testing.T) {
 					continue
 				}
 				asked++
-				p.hold(t, all, e, want)
+				p.hold(t, all, e, d, want)
 			}
 		})
 	}
@@ -76,7 +76,11 @@ type play struct {
 	// a caller's proxy listens for a port of a Service.
 	inbound  map[ir.ServicePort]int32
 	outbound map[string]int32
-	protocol map[ir.ServicePort]ir.Protocol
+	// gateways is where the proxies of a Gateway listen for calls to a port, and
+	// gatewayProxies are who they are.
+	gateways       map[ir.ServicePort]int32
+	gatewayProxies []ir.Identity
+	protocol       map[ir.ServicePort]ir.Protocol
 	// behind are the workload ports that a Service port leads to.
 	behind   map[ir.ServicePort][]ir.ServicePort
 	headless map[ir.Name]bool
@@ -87,7 +91,7 @@ type play struct {
 
 func newPlay(t *testing.T, units []ir.Unit, requests []golden.Expectation) *play {
 	nothing := map[string]string{"listen.none/none:1": "127.0.0.1:1", "inbound.none/none:1": "127.0.0.1:1,127.0.0.1:1"} // is redirected
-	p := &play{t: t, options: nothing, inbound: map[ir.ServicePort]int32{}, outbound: map[string]int32{},
+	p := &play{t: t, options: nothing, inbound: map[ir.ServicePort]int32{}, outbound: map[string]int32{}, gateways: map[ir.ServicePort]int32{},
 		protocol: map[ir.ServicePort]ir.Protocol{}, behind: map[ir.ServicePort][]ir.ServicePort{}, headless: map[ir.Name]bool{}}
 	for _, e := range requests {
 		if f := e.Request.From; e.Request.Service.Name != "" && f != nil && f.SPIFFE == "" && !slices.Contains(p.callers, *f) {
@@ -101,13 +105,40 @@ func newPlay(t *testing.T, units []ir.Unit, requests []golden.Expectation) *play
 		if u.Workload != nil {
 			p.workload(*u.Workload, requests)
 		}
+		if u.Gateway != nil {
+			p.gateway(*u.Gateway)
+		}
 	}
 	for _, u := range units {
 		if u.Service != nil {
+			p.standIn(*u.Service)
 			p.service(*u.Service)
 		}
 	}
 	return p
+}
+
+// standIn lets an open workload answer for a Service that nobody is known to be
+// behind. Clients take its account, as any of the namespace, for the Service.
+func (p *play) standIn(s ir.Service) {
+	denies := func(u ir.Unit) bool { return u.Namespace != nil && u.Namespace.Name == s.Namespace }
+	if slices.ContainsFunc(p.units, denies) {
+		return
+	}
+	w := ir.Workload{Namespace: s.Namespace, Account: "stand-in-" + s.Name}
+	for i, port := range s.Ports {
+		sp := ir.ServicePort{Service: ir.Name{Namespace: s.Namespace, Name: s.Name}, Port: port.Number}
+		known := slices.ContainsFunc(port.AllRoutes(), func(r ir.Route) bool {
+			return slices.ContainsFunc(r.Backends, func(b ir.Backend) bool { return b.Service == sp.Service && len(b.Servers) > 0 })
+		})
+		if !known && len(p.behind[sp]) == 0 && port.Protocol != ir.UDP && port.Number != ir.AnyPort && !s.Headless {
+			w.Ports = append(w.Ports, ir.WorkloadPort{Number: int32(8001 + i), Protocol: port.Protocol, Services: []ir.ServicePort{sp}})
+		}
+	}
+	if len(w.Ports) > 0 {
+		p.units = append(p.units, ir.Unit{Workload: &w})
+		p.workload(w, nil)
+	}
 }
 
 // workload gives each port a process and a place; also a port that only a
@@ -139,6 +170,16 @@ func (p *play) workload(w ir.Workload, requests []golden.Expectation) {
 	}
 }
 
+// gateway gives each port a place.
+func (p *play) gateway(g ir.Gateway) {
+	p.gatewayProxies = append(p.gatewayProxies, g.Identity)
+	for _, port := range g.Ports {
+		at := ir.ServicePort{Service: ir.Name{Namespace: g.Namespace, Name: g.Name}, Port: port.Number}
+		p.gateways[at] = freePort(p.t)
+		p.options["gateway."+label(at)] = local(p.gateways[at])
+	}
+}
+
 // unknown stands for what is spoken on a port that nothing is known of. What is
 // denied there may be answered, or just closed.
 const unknown ir.Protocol = "?"
@@ -159,7 +200,7 @@ func (p *play) service(s ir.Service) {
 			ends.Endpoints = append(ends.Endpoints, ir.Endpoint{Address: "127.0.0.1", Port: p.inbound[at], Ready: true})
 		}
 		e.Ports = append(e.Ports, ends)
-		var places []string
+		places := []string{"none/none=127.0.0.1:1"} // a case may have no callers
 		for _, c := range p.callers {
 			at := freePort(p.t)
 			p.outbound[label(sp)+" "+c.URI("")] = at
@@ -187,7 +228,7 @@ func (s *stage) show(t *testing.T, p *play, c golden.Case) bool {
 		return false
 	}
 	s.update(p.units, out.Artifacts)
-	needed := slices.Clone(p.callers)
+	needed := slices.Concat(p.callers, p.gatewayProxies)
 	for at := range p.inbound {
 		needed = append(needed, ir.Identity{Namespace: at.Service.Namespace, Account: at.Service.Name})
 	}
@@ -200,7 +241,7 @@ func (s *stage) show(t *testing.T, p *play, c golden.Case) bool {
 	for _, id := range needed {
 		s.await(id)
 	}
-	for _, port := range slices.Concat(slices.Collect(maps.Values(p.inbound)), slices.Collect(maps.Values(p.outbound))) {
+	for _, port := range slices.Concat(slices.Collect(maps.Values(p.inbound)), slices.Collect(maps.Values(p.outbound)), slices.Collect(maps.Values(p.gateways))) {
 		eventually(t, "a listener at every place", func() bool {
 			c, err := net.DialTimeout("tcp", local(port), time.Second)
 			if err == nil {
@@ -221,6 +262,7 @@ func (p *play) wants(q semantics.Request, d semantics.Decision) (map[string]floa
 		return nil, "no such port"
 	case strings.Contains(q.Path, "#"):
 		return nil, "no client sends a fragment"
+	case q.Gateway.Name != "":
 	case q.Service.Name == "" && !placed:
 		return nil, "nothing is known of the workload"
 	case q.Service.Name == "" && d.Verdict == semantics.Allow:
@@ -228,9 +270,15 @@ func (p *play) wants(q semantics.Request, d semantics.Decision) (map[string]floa
 	case q.Service.Name == "":
 		return map[string]float64{"denied": 1}, ""
 	}
-	direct := q.From == nil || q.From.SPIFFE != ""
+	direct := q.Gateway.Name == "" && (q.From == nil || q.From.SPIFFE != "")
 	if p.headless[q.Service] {
 		return nil, "headless"
+	}
+	if d.Verdict == semantics.Answer && !direct && !q.Raw {
+		return map[string]float64{answer(d.Status, d.Location): 1}, ""
+	}
+	if len(d.Shares) == 0 {
+		return nil, "a caller without a proxy is not routed, nor is a connection answered"
 	}
 	out := map[string]float64{}
 	for _, s := range d.Shares {
@@ -258,11 +306,23 @@ func (p *play) wants(q semantics.Request, d semantics.Decision) (map[string]floa
 	return out, ""
 }
 
+// answer names what a proxy answers by itself.
+func answer(status int, location string) string {
+	switch {
+	case status == 500:
+		return "failed"
+	case location != "":
+		return fmt.Sprintf("status %d to %s", status, canonical(location))
+	}
+	return fmt.Sprintf("status %d", status)
+}
+
 // hold asks as often as it takes and compares who answers with what is wanted.
 // It tries again a few times: routes and endpoints keep their names from case to
 // case, so there is no telling from outside when the new ones are in use.
-func (p *play) hold(t *testing.T, s *stage, e golden.Expectation, want map[string]float64) {
+func (p *play) hold(t *testing.T, s *stage, e golden.Expectation, d semantics.Decision, want map[string]float64) {
 	port, id, protocol := p.door(t, s, e.Request)
+	routed := protocol.IsHTTP() && e.Request.Workload.Name == "" && id == nil && !e.Request.Raw
 	n := 1
 	if len(want) > 1 {
 		n = 400
@@ -275,7 +335,11 @@ func (p *play) hold(t *testing.T, s *stage, e golden.Expectation, want map[strin
 		for try := 1; ; try++ {
 			got := map[string]int{}
 			for range n {
-				got[hear(t, port, id, protocol, e.Request)]++
+				who, r := hear(port, id, protocol, e.Request)
+				if err := judge(r, d, p.called); routed && want[who] > 0 && who != "denied" && err != nil {
+					who = err.Error()
+				}
+				got[who]++
 			}
 			wrong := differences(got, n, want)
 			if len(wrong) == 0 {
@@ -289,8 +353,19 @@ func (p *play) hold(t *testing.T, s *stage, e golden.Expectation, want map[strin
 	})
 }
 
+// called is the name of the process that answers for a share.
+func (p *play) called(s semantics.Share) string {
+	if at := p.behind[ir.ServicePort{Service: s.Service, Port: s.Port}]; len(at) > 0 {
+		return label(at[0])
+	}
+	return ""
+}
+
 // door is where a request goes in, as whom, and what is spoken there.
 func (p *play) door(t *testing.T, s *stage, q semantics.Request) (int32, *tls.Config, ir.Protocol) {
+	if q.Gateway.Name != "" {
+		return p.gateways[ir.ServicePort{Service: q.Gateway, Port: q.Port}], nil, ir.HTTP
+	}
 	at := ir.ServicePort{Service: q.Workload, Port: q.Port}
 	if q.Service.Name != "" {
 		at = ir.ServicePort{Service: q.Service, Port: q.Port}
@@ -322,34 +397,27 @@ func (p *play) door(t *testing.T, s *stage, q semantics.Request) (int32, *tls.Co
 var methods = []string{"GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 
 // hear makes one request, or one connection, and says what came of it.
-func hear(t *testing.T, port int32, id *tls.Config, protocol ir.Protocol, q semantics.Request) string {
-	t.Helper()
+func hear(port int32, id *tls.Config, protocol ir.Protocol, q semantics.Request) (string, reply) {
 	if protocol == ir.TCP {
 		c, err := dial(local(port), id)
 		if err != nil {
-			return "denied"
+			return "denied", reply{}
 		}
 		defer c.Close()
 		var who string
 		if _, err := fmt.Fscanf(c, "hello from %s\n", &who); err != nil {
-			return "denied"
+			return "denied", reply{}
 		}
-		return who
+		return who, reply{}
 	}
-	text := cmp.Or(q.Method, "GET") + " " + cmp.Or(q.Path, "/")
-	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
-		for _, value := range q.Headers[name] {
-			text += "\n" + name + ": " + value
-		}
+	r, err := converse(local(port), id, words(q))
+	switch {
+	case err == nil && r.status == 200:
+		return r.heard.App, r
+	case r.status == 403, err != nil && protocol == unknown, r.status == 400 && !slices.Contains(methods, q.Method):
+		return "denied", r
+	case err != nil:
+		return err.Error(), r
 	}
-	switch status, body := ask(t, port, id, text); {
-	case status == 200:
-		return name(body)
-	case status == 403, status == 0 && protocol == unknown, status == 400 && !slices.Contains(methods, q.Method):
-		return "denied"
-	case status == 500:
-		return "failed"
-	default:
-		return fmt.Sprintf("status %d %s", status, body)
-	}
+	return answer(r.status, r.header.Get("location")), r
 }

@@ -5,6 +5,7 @@ package envoy_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -75,14 +76,16 @@ func newLab(t *testing.T) *lab {
 // change, if any, may do what no target asks for.
 func (l *lab) serve(target translators.Target, units []ir.Unit, change ...func(*translators.Artifact)) {
 	l.t.Helper()
-	var all []translators.Artifact
+	var pieces []translators.Piece
 	for _, u := range units {
 		artifacts, findings := envoy.New().Translate(u, target)
-		for _, f := range findings {
-			l.t.Fatalf("%s: %s", u.Key(), f.Message)
-		}
-		all = append(all, artifacts...)
+		pieces = append(pieces, translators.Piece{Artifacts: artifacts, Findings: findings})
 	}
+	out := translators.Assemble(envoy.New(), target, pieces, nil)
+	for _, f := range out.Findings {
+		l.t.Fatalf("%s: %s", f.Source, f.Message)
+	}
+	all := out.Artifacts
 	for _, c := range change {
 		for i := range all {
 			c(&all[i])
@@ -199,7 +202,7 @@ func freePort(t *testing.T) int32 {
 func local(port int32) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // app is a process behind a proxy: it answers with its name and with the
-// request's own words, as they arrived.
+// request's own words, as they arrived; with all of them in the header X-Heard.
 func app(t *testing.T, name string) int32 {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -207,7 +210,9 @@ func app(t *testing.T, name string) int32 {
 	both.SetHTTP1(true)
 	both.SetUnencryptedHTTP2(true)
 	s := &http.Server{Protocols: both, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		maps.Copy(w.Header(), answered)
 		w.Header().Set("X-App", name)
+		w.Header().Set("X-Heard", hearing(name, r).String())
 		fmt.Fprintf(w, "%s %s %s", name, r.RequestURI, r.Header.Get("x-forwarded-client-cert"))
 	})}
 	go s.Serve(l) // it ends when the test does

@@ -82,10 +82,17 @@ func add(t *testing.T, b *bootstrapv3.Bootstrap, m proto.Message) {
 // named lists the clusters that routes send to.
 func named(r *routev3.RouteConfiguration) []string {
 	var out []string
-	for _, one := range r.GetVirtualHosts()[0].GetRoutes() {
+	var entries []*routev3.Route
+	for _, v := range r.GetVirtualHosts() {
+		entries = append(entries, v.GetRoutes()...)
+	}
+	for _, one := range entries {
+		for _, m := range one.GetRoute().GetRequestMirrorPolicies() {
+			out = append(out, m.GetCluster())
+		}
 		if a := one.GetRoute(); a.GetCluster() != "" {
 			out = append(out, a.GetCluster())
-		} else {
+		} else if a != nil {
 			for _, w := range a.GetWeightedClusters().GetClusters() {
 				out = append(out, w.GetName())
 			}
@@ -105,13 +112,18 @@ func everyUnit() []ir.Unit {
 	split := route("split", matches, backend("v1", 80, 1<<31), missing("v2", 80, 1<<31-1), backend("v3", ir.AnyPort, 0))
 	root := service("root", 80, ir.HTTP, split)
 	root.Service.Addresses = []string{"10.0.0.1", "fd00::1"}
+	root.Service.Ports[0].Views = []ir.View{{Namespace: "bank", Routes: everyAction()}}
 	for i, p := range []ir.Protocol{ir.HTTP2, ir.GRPC, ir.TCP, ir.UDP} {
 		routes := []ir.Route{route("split", everything, backend("v1", 80, 1), missing("v2", 80, 1)), route("default", everything, backend("root", int32(81+i), 1))}
 		root.Service.Ports = append(root.Service.Ports, ir.Port{Number: int32(81 + i), Protocol: p, Routes: routes})
 	}
 	ports := []ir.WorkloadPort{{Number: 80, Protocol: ir.HTTP}, {Number: 81, Protocol: ir.GRPC}, {Number: 82, Protocol: ir.TCP}, {Number: 83, Protocol: ir.UDP}, {Number: 15006, Protocol: ir.TCP}}
 	probes := []ir.Probe{{Port: 80, Protocol: ir.HTTP, Path: "/h"}, {Port: 81, Protocol: ir.GRPC}, {Port: 90, Protocol: ir.TCP}, {Port: 91, Protocol: ir.HTTP}}
-	units := []ir.Unit{mesh, {Namespace: &ir.Namespace{Name: "shop", Enforced: true}}, root, service("inferred", ir.AnyPort, ir.HTTP, split)}
+	gateway := &ir.Gateway{Namespace: "shop", Name: "edge", Identity: web, Ports: []ir.GatewayPort{{Number: 8080, Protocol: ir.HTTP}, {Number: 8081, Protocol: ir.HTTP}}}
+	host := func(name string, routes ...ir.Route) ir.Unit {
+		return ir.Unit{VirtualHost: &ir.VirtualHost{Gateway: shop("edge"), Port: 8080, Host: name, Identity: web, Routes: routes}}
+	}
+	units := []ir.Unit{mesh, {Gateway: gateway}, host("*", split), host("*.example.com", everyAction()...), host("a.example", everyAction()...), {Namespace: &ir.Namespace{Name: "shop", Enforced: true}}, root, service("inferred", ir.AnyPort, ir.HTTP, split)}
 	for i, w := range []ir.Workload{
 		{}, {Ports: ports, Probes: probes}, {Enforced: true}, {Enforced: true, Ports: ports, Probes: probes},
 		{Enforced: true, Ports: ports, Probes: probes, Grants: []ir.Grant{grant("g", []int32{80, 81, 82}, web, append(matches, ir.MatchAll(report.Ref{}))...)}},
@@ -121,4 +133,25 @@ func everyUnit() []ir.Unit {
 		units = append(units, ir.Unit{Workload: &w})
 	}
 	return units
+}
+
+// everyAction has a route for everything that can be done with a request.
+func everyAction() []ir.Route {
+	name := func(i int) []ir.Match { return path(segments(fmt.Sprintf("/%d", i))) }
+	edit := &ir.HeaderEdit{Set: []ir.Header{{Name: "host", Value: "h"}, {Name: "x-a", Value: "1%"}}, Add: []ir.Header{{Name: "x-b", Value: ""}}, Remove: []string{"x-c", "host", ":path"}}
+	paths := []*ir.PathEdit{nil, {Value: ""}, {Value: "/"}, {Value: `/\1%`}, {Prefix: true, Value: ""}, {Prefix: true, Value: "/"}, {Prefix: true, Value: "/a/"}, {Prefix: true, Value: "/a"}}
+	var out []ir.Route
+	for _, p := range paths {
+		out = append(out, ir.Route{Matches: name(len(out)), Backends: []ir.Backend{backend("v1", 80, 1)}, Rewrite: &ir.Rewrite{Host: "h", Path: p}},
+			ir.Route{Matches: append(name(len(out)), match(anyPath, "PUT"), match(regex("/x+")), match(exact("/e"))), Redirect: &ir.Redirect{Scheme: "https", Path: p, Status: 301}},
+			ir.Route{Matches: name(len(out)), Redirect: &ir.Redirect{Host: "h", Port: 81, Path: p, Status: 308}})
+	}
+	share := backend("v1", 80, 1)
+	share.RequestHeaders, share.ResponseHeaders = edit, edit
+	return append(out,
+		ir.Route{Matches: []ir.Match{withQuery(withQuery(match(anyPath), "a", regex("1+")), "b", anyPath), withQuery(match(anyPath), "c", exact(""))}, Status: 500},
+		ir.Route{Matches: name(100), Backends: []ir.Backend{share, missing("v9", 80, 2)}, RequestHeaders: edit, ResponseHeaders: edit, Timeout: &ir.Timeout{Request: 1, Backend: 2},
+			Mirrors: []ir.Mirror{{Backend: backend("v3", 80, 0), Numerator: 1, Denominator: 3}, {Backend: backend("v3", 80, 0), Numerator: 7, Denominator: 7}}},
+		ir.Route{Matches: name(101), Backends: []ir.Backend{backend("v1", 80, 1)}, RequestHeaders: edit, ResponseHeaders: edit},
+		ir.Route{Matches: everything, Status: 404})
 }

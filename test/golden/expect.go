@@ -13,7 +13,18 @@ import (
 
 // Expectation is one line of expect.txt:
 //
-//	FROM -> TO [TCP|UDP | METHOD PATH] [-H 'name: value']... => VERDICT [ROUTE] [BACKEND=PERCENT[!]]... [because KIND/NAME]
+//	FROM -> TO [TCP|UDP | METHOD PATH] [-H 'name: value']... => VERDICT [ROUTE] [BACKEND=PERCENT[!]]... [DETAIL]... [because KIND/NAME]
+//
+// FROM is sa:NS/ACCOUNT, spiffe:URI or external; TO is svc:NS/NAME:PORT,
+// pod:NS/ACCOUNT:PORT or gw:NS/NAME:PORT. A DETAIL is one of
+//
+//	status=404                   what the proxy answers by itself
+//	location=http://host/path    where a redirect leads
+//	path=/p?q  host=h            what backends are asked, after rewriting
+//	header:NAME=VALUE            a header as the route sends it on; "-" where it is removed
+//	response:NAME=VALUE          a header that the route sets in, or adds to, the answer; "-" where it removes it
+//	mirror:NS/NAME:PORT=PERCENT  who gets a copy
+//	timeout=2s  attempt=1s       what the route says of time
 type Expectation struct {
 	Line    string
 	Request semantics.Request
@@ -22,8 +33,12 @@ type Expectation struct {
 	// Shares are "ns/name:port=percent", with "!" behind a denied one and
 	// "invalid=percent" for one that fails.
 	Shares  []string
+	Details []string
 	Because string
 }
+
+// details are the keys of what is not a share.
+var details = []string{"status=", "location=", "path=", "host=", "header:", "response:", "mirror:", "timeout=", "attempt="}
 
 func parseExpectations(text string) ([]Expectation, error) {
 	out := []Expectation{}
@@ -54,11 +69,13 @@ func parseExpectation(line string) (Expectation, error) {
 		return e, fmt.Errorf("no verdict")
 	}
 	e.Verdict = semantics.Verdict(fields[0])
-	if !slices.Contains([]semantics.Verdict{semantics.Allow, semantics.Deny, semantics.Mixed, semantics.UnknownPort}, e.Verdict) {
+	if !slices.Contains([]semantics.Verdict{semantics.Allow, semantics.Deny, semantics.Mixed, semantics.Answer, semantics.UnknownPort}, e.Verdict) {
 		return e, fmt.Errorf("no such verdict: %s", fields[0])
 	}
 	for _, f := range fields[1:] {
-		if strings.Contains(f, "=") {
+		if slices.ContainsFunc(details, func(d string) bool { return strings.HasPrefix(f, d) }) {
+			e.Details = append(e.Details, f)
+		} else if strings.Contains(f, "=") {
 			e.Shares = append(e.Shares, f)
 		} else if e.Route == "" {
 			e.Route = f
@@ -148,6 +165,8 @@ func parseTo(s string, q *semantics.Request) error {
 		q.Service = name
 	case "pod":
 		q.Workload = name
+	case "gw":
+		q.Gateway = name
 	default:
 		return fmt.Errorf("callee %q", s)
 	}
@@ -162,7 +181,12 @@ func (e Expectation) Check(d semantics.Decision) error {
 	if e.Because != "" && !slices.ContainsFunc(d.Because, func(r report.Ref) bool { return object(r) == e.Because }) {
 		return fmt.Errorf("because %v, want %s", d.Because, e.Because)
 	}
-	if e.Verdict != semantics.Allow && e.Verdict != semantics.Mixed {
+	for _, want := range e.Details {
+		if key, _, _ := strings.Cut(want, "="); detail(d, key) != want {
+			return fmt.Errorf("%s, want %s", detail(d, key), want)
+		}
+	}
+	if e.Verdict == semantics.Deny || e.Verdict == semantics.UnknownPort {
 		return nil
 	}
 	if e.Route != "" && e.Route != d.Route {
@@ -172,6 +196,56 @@ func (e Expectation) Check(d semantics.Decision) error {
 		return fmt.Errorf("goes to %v, want %v", got, e.Shares)
 	}
 	return nil
+}
+
+// detail renders what a decision says of a key.
+func detail(d semantics.Decision, key string) string {
+	kind, name, _ := strings.Cut(key, ":")
+	value := ""
+	switch kind {
+	case "status":
+		value = strconv.Itoa(d.Status)
+	case "location":
+		value = d.Location
+	case "path":
+		value = d.Sent.Path
+	case "host":
+		value = d.Sent.Host
+	case "header":
+		if value = strings.Join(d.Sent.Headers[name], ","); value == "" {
+			value = "-"
+		}
+	case "response":
+		value = response(d, name)
+	case "mirror":
+		for _, m := range d.Mirrors {
+			if fmt.Sprintf("%s:%d", m.Service, m.Port) == name {
+				value = percent(m.Percent)
+			}
+		}
+	case "timeout":
+		value = d.Timeout.Request.String()
+	case "attempt":
+		value = d.Timeout.Backend.String()
+	}
+	return key + "=" + value
+}
+
+func response(d semantics.Decision, name string) string {
+	e := d.Sent.Response
+	if e == nil {
+		return ""
+	}
+	if slices.Contains(e.Remove, name) {
+		return "-"
+	}
+	var values []string
+	for _, h := range slices.Concat(e.Set, e.Add) {
+		if h.Name == name {
+			values = append(values, h.Value)
+		}
+	}
+	return strings.Join(values, ",")
 }
 
 func shares(d semantics.Decision) []string {

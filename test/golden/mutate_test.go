@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,76 +12,11 @@ import (
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
-
-// A mutation changes one field of a unit, a private copy.
-type mutation struct {
-	what string
-	ref  report.Ref
-	do   func(u *ir.Unit)
-}
-
-// mutations lists a change to every field of a unit that means something.
-func mutations(u ir.Unit) []mutation {
-	var out []mutation
-	add := func(what string, ref report.Ref, do func(*ir.Unit)) {
-		out = append(out, mutation{what, ref, do})
-	}
-	if s := u.Service; s != nil {
-		for i, p := range s.Ports {
-			for j, r := range p.Routes {
-				route := func(u *ir.Unit) *ir.Route { return &u.Service.Ports[i].Routes[j] }
-				for k, b := range r.Backends {
-					if len(r.Backends) > 1 {
-						add("weight", b.Ref, func(u *ir.Unit) { route(u).Backends[k].Weight += 7 })
-					}
-					add("backend", b.Ref, func(u *ir.Unit) { route(u).Backends[k].Service.Name += "x" })
-				}
-				for k, m := range r.Matches {
-					out = append(out, matchMutations(m, func(u *ir.Unit) *ir.Match { return &route(u).Matches[k] })...)
-				}
-			}
-		}
-	}
-	if w := u.Workload; w != nil && w.Enforced {
-		for i, g := range w.Grants {
-			grant := func(u *ir.Unit) *ir.Grant { return &u.Workload.Grants[i] }
-			for k, s := range g.Sources {
-				add("source", s.Ref, func(u *ir.Unit) { grant(u).Sources[k].Identity.Account += "x" })
-				add("source namespace", s.Ref, func(u *ir.Unit) { grant(u).Sources[k].Identity.Namespace += "x" })
-			}
-			for k, p := range g.Ports {
-				if p.Number != ir.AnyPort {
-					add("port", p.Ref, func(u *ir.Unit) { grant(u).Ports[k].Number++ })
-				}
-			}
-			for k, m := range g.Matches {
-				out = append(out, matchMutations(m, func(u *ir.Unit) *ir.Match { return &grant(u).Matches[k] })...)
-			}
-		}
-	}
-	return out
-}
-
-func matchMutations(m ir.Match, at func(*ir.Unit) *ir.Match) []mutation {
-	var out []mutation
-	if m.Path.Kind != ir.MatchAny {
-		out = append(out, mutation{"path", m.PathRef, func(u *ir.Unit) { at(u).Path.Value += "x" }})
-	}
-	if !m.AnyMethod() {
-		out = append(out, mutation{"method", m.MethodsRef, func(u *ir.Unit) { at(u).Methods[0] = "TRACE" }})
-	}
-	for k, h := range m.Headers {
-		out = append(out, mutation{"header name", h.Ref, func(u *ir.Unit) { at(u).Headers[k].Name += "x" }})
-		if h.Value.Kind != ir.MatchAny {
-			out = append(out, mutation{"header value", h.Ref, func(u *ir.Unit) { at(u).Headers[k].Value.Value += "x" }})
-		}
-	}
-	return out
-}
 
 func clone(t *testing.T, u ir.Unit) ir.Unit {
 	t.Helper()
@@ -112,19 +48,20 @@ func TestFieldsReachTheArtifacts(t *testing.T) {
 	tried, decided := 0, 0
 	for _, c := range load(t) {
 		units := runs(c).Units
+		before := judged(units)
 		for i, u := range units {
 			for _, m := range mutations(u) {
 				changed := clone(t, u)
 				m.do(&changed)
 				after := append(append(append([]ir.Unit{}, units[:i]...), changed), units[i+1:]...)
 				tried++
-				differing := differences(units, after)
+				differing := before.differences(after)
 				if len(differing) == 0 {
 					continue
 				}
 				decided++
 				for _, target := range Targets(c) {
-					if dropped(u, target) || dropped(changed, target) || !slices.ContainsFunc(differing, can(target)) {
+					if m.view && !views(target) || unsaid(u, target, m.ref) || unsaid(changed, target, m.ref) || !slices.ContainsFunc(differing, can(target)) {
 						continue
 					}
 					if reflect.DeepEqual(said(t, c, u, target), said(t, c, changed, target)) {
@@ -141,12 +78,32 @@ func TestFieldsReachTheArtifacts(t *testing.T) {
 	}
 }
 
+// judgement is a model with what it decides of its own request classes.
+type judgement struct {
+	model    semantics.Model
+	classes  []semantics.Request
+	outcomes []string
+}
+
+func judged(units []ir.Unit) judgement {
+	j := judgement{model: semantics.New(units), classes: semantics.Classes(units)}
+	for _, q := range j.classes {
+		j.outcomes = append(j.outcomes, outcome(j.model.Decide(q)))
+	}
+	return j
+}
+
 // differences lists the request classes of either model that are decided otherwise.
-func differences(before, after []ir.Unit) []semantics.Request {
+func (j judgement) differences(after []ir.Unit) []semantics.Request {
 	var out []semantics.Request
-	a, b := semantics.New(before), semantics.New(after)
-	for _, q := range append(semantics.Classes(before), semantics.Classes(after)...) {
-		if outcome(a.Decide(q)) != outcome(b.Decide(q)) {
+	model := semantics.New(after)
+	for i, q := range j.classes {
+		if outcome(model.Decide(q)) != j.outcomes[i] {
+			out = append(out, q)
+		}
+	}
+	for _, q := range semantics.Classes(after) {
+		if outcome(j.model.Decide(q)) != outcome(model.Decide(q)) {
 			out = append(out, q)
 		}
 	}
@@ -164,19 +121,71 @@ func can(t translators.Target) func(semantics.Request) bool {
 }
 
 func outcome(d semantics.Decision) string {
-	return fmt.Sprint(d.Verdict, d.Route, shares(d))
+	return fmt.Sprintf("%s %s %v %d %s %s %s %v %v %s %s %s", d.Verdict, d.Route, shares(d), d.Status, d.Location,
+		d.Sent.Host, d.Sent.Path, d.Sent.Headers, mirrored(d), d.Timeout.Request, d.Timeout.Backend, edits(d))
 }
 
-// dropped reports whether a back end leaves something of a unit unsaid, and says so.
-func dropped(u ir.Unit, target translators.Target) bool {
+func mirrored(d semantics.Decision) []string {
+	var out []string
+	for _, m := range d.Mirrors {
+		out = append(out, fmt.Sprintf("%s:%d=%s", m.Service, m.Port, percent(m.Percent)))
+	}
+	return out
+}
+
+// edits renders what is done to headers for each share, and to those of the answer.
+func edits(d semantics.Decision) string {
+	out, _ := json.Marshal(d.Sent.Response)
+	for _, s := range d.Shares {
+		if s.Invalid != "" {
+			continue
+		}
+		request, _ := json.Marshal(s.Request)
+		response, _ := json.Marshal(s.Response)
+		out = append(append(append(out, s.Service.String()...), request...), response...)
+	}
+	return string(out)
+}
+
+// views reports whether a back end has routes for the callers of a namespace.
+func views(target translators.Target) bool {
+	b, _ := all.Pipeline().Backend(target.Backend)
+	row, _ := b.Supports(target).Find(feature.RouteView, []feature.Condition{feature.CondPlainHTTP})
+	return row.Class != report.Dropped
+}
+
+// unsaid reports whether a back end leaves a field unsaid, or the part of a unit
+// that it is in, and says so.
+func unsaid(u ir.Unit, target translators.Target, ref report.Ref) bool {
 	b, _ := all.Pipeline().Backend(target.Backend)
 	piece := translators.Translate(u, b, target, nil)
 	for _, f := range piece.Findings {
-		if f.Class == report.Dropped || f.Class == report.Widened {
-			return true
+		whole := f.Code == report.NoClusterAddress // no call to the Service is caught
+		switch f.Class {
+		case report.Dropped, report.Widened, report.Narrowed:
+			if whole || together(ref, f.Source) {
+				return true
+			}
+		case report.Approximated: // one answer for all that a proxy answers by itself
+			if ref == f.Source && strings.HasPrefix(f.Message, feature.SpecOf(feature.RouteStatus).Title) {
+				return true
+			}
 		}
 	}
 	return piece.Withheld
+}
+
+var rule = regexp.MustCompile(`^spec\.rules\[\d+\]`)
+
+// together reports whether two fields stand or fall as one: what is in one rule
+// of a route, and all of a grant, where what is left out of a part may be in
+// another object.
+func together(a, b report.Ref) bool {
+	if a.Object() != b.Object() || a.Kind == "TrafficTarget" {
+		return true
+	}
+	return strings.HasPrefix(a.Field, b.Field) || strings.HasPrefix(b.Field, a.Field) ||
+		rule.MatchString(a.Field) && rule.FindString(a.Field) == rule.FindString(b.Field)
 }
 
 // said is what a back end makes of a unit, without names and annotations of ours.

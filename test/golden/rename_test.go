@@ -26,6 +26,9 @@ func names(units []ir.Unit) []string {
 			for _, h := range m.Headers {
 				add(h.Name)
 			}
+			for _, q := range m.Query {
+				add(q.Name)
+			}
 		}
 	}
 	for _, u := range units {
@@ -33,9 +36,15 @@ func names(units []ir.Unit) []string {
 		case u.Service != nil:
 			add(u.Service.Namespace, u.Service.Name)
 			for _, p := range u.Service.Ports {
-				for _, r := range p.Routes {
+				for _, r := range p.AllRoutes() {
 					match(r.Matches)
 				}
+			}
+		case u.Gateway != nil:
+			add(u.Gateway.Namespace, u.Gateway.Name)
+		case u.VirtualHost != nil:
+			for _, r := range u.VirtualHost.Routes {
+				match(r.Matches)
 			}
 		case u.Workload != nil:
 			add(u.Workload.Namespace, u.Workload.Account)
@@ -78,7 +87,8 @@ func artifactsOf(t *testing.T, r Run, undo string) []string {
 				t.Fatal(err)
 			}
 			s := o.Target.Backend + " " + a.ID.Type + " " + a.ID.Name + " " + string(text)
-			out = append(out, hash.ReplaceAllString(strings.ReplaceAll(s, undo, ""), "-#"))
+			s = strings.NewReplacer(`\\`+undo, "", undo, "").Replace(s) // a hyphen may be escaped in an expression
+			out = append(out, hash.ReplaceAllString(s, "-#"))
 		}
 	}
 	slices.Sort(out)

@@ -13,14 +13,17 @@ import (
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/gatewayapi"
 	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
 // Run is what the pipeline makes of a case.
 type Run struct {
 	engine.Result
-	Set *input.Set
+	Set   *input.Set
+	store *input.Store
 	// Read are the findings of reading.
 	Read report.Report
 }
@@ -39,7 +42,8 @@ func Do(c Case) Run {
 	p := all.Pipeline()
 	set, found := input.ReadFiles(files(c.Inputs), input.Options{Schemas: p.Schemas()})
 	e := engine.New(p, Targets(c), c.Waivers)
-	return Run{e.Run(input.NewStore(set, c.Settings)), set, found}
+	store := input.NewStore(set, c.Settings)
+	return Run{e.Run(store), set, store, found}
 }
 
 func files(in []txtar.File) []input.File {
@@ -57,6 +61,11 @@ func (r Run) Outputs() ([]txtar.File, error) {
 		return nil, err
 	}
 	out := []txtar.File{{Name: "out/ir.yaml", Data: model}}
+	if status, err := r.statuses(); err != nil {
+		return nil, err
+	} else if len(status) > 0 {
+		out = append(out, txtar.File{Name: "out/status.yaml", Data: status})
+	}
 	all := slices.Concat(r.Read, r.Findings)
 	for _, o := range r.Result.Outputs {
 		text, err := artifacts(o)
@@ -67,6 +76,23 @@ func (r Run) Outputs() ([]txtar.File, error) {
 		all = append(all, o.Findings...)
 	}
 	return append(out, txtar.File{Name: "out/report.txt", Data: r.report(all)}), nil
+}
+
+// statuses renders the status of every object that has one.
+func (r Run) statuses() ([]byte, error) {
+	var b bytes.Buffer
+	for _, o := range r.store.Objects() {
+		status, ok := gatewayapi.Status(r.store.Reader(), o)
+		if !ok {
+			continue
+		}
+		text, err := yaml.Marshal(status)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "---\n# %s %s\n%s", o.Kind, ir.Name{Namespace: o.Namespace, Name: o.ID.Name}, text)
+	}
+	return b.Bytes(), nil
 }
 
 func (r Run) report(found report.Report) []byte {
@@ -102,7 +128,15 @@ func artifacts(o translators.Output) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "---\n# %s %s\n%s", a.ID.Type, a.ID.Name, text)
+		fmt.Fprintf(&b, "---\n# %s %s%s\n%s", a.ID.Type, a.ID.Name, audience(a.Audience), text)
 	}
 	return b.Bytes(), nil
+}
+
+// audience says for whom an artifact is that shares its ID with another.
+func audience(a ir.Audience) string {
+	if a.Account != "" || a.Namespace == "" {
+		return ""
+	}
+	return " for " + a.Namespace
 }

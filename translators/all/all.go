@@ -4,12 +4,16 @@ package all
 
 import (
 	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/consul"
 	"github.com/meshknot/meshknot/translators/envoy"
 	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/gamma"
+	"github.com/meshknot/meshknot/translators/gatewayapi"
 	"github.com/meshknot/meshknot/translators/grpc"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/istio"
 	"github.com/meshknot/meshknot/translators/kube"
+	"github.com/meshknot/meshknot/translators/linkerd"
 	"github.com/meshknot/meshknot/translators/passes"
 	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/smi"
@@ -19,7 +23,8 @@ import (
 func Pipeline() translators.Pipeline {
 	return translators.Pipeline{
 		Frontends: []translators.Frontend{
-			kube.Frontend(), // first what exists: policies speak of it
+			kube.Frontend(),       // first what exists: policies speak of it
+			gatewayapi.Frontend(), // before SMI: on a port that it routes, a split does not count
 			smi.Frontend(),
 		},
 		Passes: passes.List(),
@@ -27,19 +32,25 @@ func Pipeline() translators.Pipeline {
 			envoy.New(),
 			grpc.New(),
 			istio.New(),
+			linkerd.New(),
+			consul.New(),
+			gamma.New(istio.New(), linkerd.New(), consul.New()),
 		},
 	}
 }
 
 // Fields lists the fields of the policies in a set that have to be accounted
-// for on every back end: those that feed a feature or join objects. Fields of
+// for on every back end: those that feed a feature, join objects or are not translated. Fields of
 // context, such as a Deployment's, are facts and ask for nothing.
 func Fields(set *input.Set) []report.Ref {
 	var out []report.Ref
 	for _, o := range set.Objects {
 		for _, path := range o.Leaves {
 			l, ok := smi.LeafOf(o.Group, o.Kind, path)
-			if ok && (len(l.Features) > 0 || l.Reason == feature.ReasonKey) {
+			if !ok {
+				l, ok = gatewayapi.LeafOf(o.Group, o.Kind, path)
+			}
+			if ok && (len(l.Features) > 0 || l.Reason == feature.ReasonKey || l.Reason == feature.ReasonNotSpoken) {
 				out = append(out, o.Ref(path))
 			}
 		}

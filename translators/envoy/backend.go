@@ -1,4 +1,5 @@
-// Package envoy translates the model into xDS resources for Envoy sidecars.
+// Package envoy translates the model into xDS resources for Envoy sidecars and
+// for Envoys that are gateways.
 //
 // A Service becomes a RouteConfiguration, a Cluster and outbound Listeners per
 // port; a Workload an inbound Listener and the clusters to its own process.
@@ -17,6 +18,8 @@
 //	                               is for the proxies of one account
 //	inbound.NS/ACCOUNT:TARGETPORT  "HOST:PORT,APPHOST:APPPORT", where to listen for calls to a port of
 //	                               the workload, and where its process listens
+//	gateway.NS/NAME:PORT           "HOST:PORT", where the proxies of a Gateway listen for calls to the
+//	                               port, instead of at the port of every address
 //
 // With any listen or inbound option the virtual listener of that direction is
 // left out: nothing is redirected, as in a lab without privileges.
@@ -55,6 +58,10 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 		return service(*u.Service, o)
 	case u.Workload != nil:
 		return workload(*u.Workload, o)
+	case u.Gateway != nil:
+		return gateway(*u.Gateway, o)
+	case u.VirtualHost != nil:
+		return virtualHost(*u.VirtualHost), nil
 	case u.Endpoints != nil:
 		return endpoints(*u.Endpoints), nil
 	}

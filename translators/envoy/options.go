@@ -27,6 +27,7 @@ func newOptions(t translators.Target) options {
 const (
 	listenOption  = "listen."
 	inboundOption = "inbound."
+	gatewayOption = "gateway."
 )
 
 // Options implements translators.Configurable.
@@ -35,6 +36,7 @@ func (backend) Options() []translators.Option {
 		{Key: "sds", Form: "sds=SOURCE", Help: "where secrets come from: file:DIR (DIR/<secret>.yaml), or a cluster of the bootstrap that serves SDS; else the bootstrap's own"},
 		{Key: listenOption, Form: "listen.NS/SERVICE:PORT=[NS/ACCOUNT=]HOST:PORT[,...]", Help: "where to listen for calls to the port, instead of at its address; for all proxies or those of an account"},
 		{Key: inboundOption, Form: "inbound.NS/ACCOUNT:TARGETPORT=HOST:PORT,APPHOST:APPPORT", Help: "where to listen for calls to the workload, and where its process listens"},
+		{Key: gatewayOption, Form: "gateway.NS/NAME:PORT=HOST:PORT", Help: "where the Gateway's proxies listen for calls to the port, instead of at the port of every address"},
 	}
 }
 
@@ -129,6 +131,20 @@ func (o options) inboundPorts(w ir.Name) []int32 {
 		}
 	}
 	return out
+}
+
+// gateway returns where the proxies of a Gateway listen for calls to a port.
+func (o options) gateway(g ir.Name, port int32) (place, error) {
+	key := fmt.Sprintf("%s%s:%d", gatewayOption, g, port)
+	at := place{host: "0.0.0.0", port: uint32(port)}
+	if o.given[key] == "" {
+		return at, nil
+	}
+	var err error
+	if at.host, at.port, err = splitAddress(o.given[key]); err != nil {
+		return at, fmt.Errorf("option %s: %w", key, err)
+	}
+	return at, nil
 }
 
 func splitAddress(s string) (string, uint32, error) {

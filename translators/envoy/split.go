@@ -24,7 +24,7 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 		refs := portRefs(s, p)
 		out = append(out, artifact(cluster(s, p, o), ir.Audience{}, s.Ref, p.Ref))
 		if p.Protocol.IsHTTP() {
-			out = append(out, artifact(xds.RouteConfig(s, p, plainAction), ir.Audience{}, refs...))
+			out = append(out, routeConfigs(s, p)...)
 		}
 		places, err := o.places(s, p)
 		if err != nil {
@@ -35,7 +35,7 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 			uncaught = worse(uncaught, p)
 		}
 		for _, at := range places {
-			out = append(out, artifact(outbound(s, p, at), at.audience, refs...))
+			out = append(out, outbounds(s, p, at, refs)...)
 		}
 	}
 	if uncaught != report.Exact {
@@ -78,11 +78,18 @@ func connections(p ir.Port) []xds.Share {
 }
 
 func portRefs(s ir.Service, p ir.Port) []report.Ref {
-	refs := []report.Ref{s.Ref, p.Ref}
-	for _, r := range p.Routes {
+	return append([]report.Ref{s.Ref, p.Ref}, routeRefs(p.Routes)...)
+}
+
+func routeRefs(routes []ir.Route) []report.Ref {
+	var refs []report.Ref
+	for _, r := range routes {
 		refs = append(refs, r.Ref)
 		for _, b := range r.Backends {
 			refs = append(refs, b.Ref)
+		}
+		for _, m := range r.Mirrors {
+			refs = append(refs, m.Ref)
 		}
 		for _, m := range r.Matches {
 			refs = append(refs, m.Ref)

@@ -89,16 +89,50 @@ var supports = feature.Table{
 	{Feature: feature.Probes, Class: report.Approximated,
 		Note: "HTTP and gRPC probes reach the process; a TCP probe is answered by the proxy, whatever the process does", Case: "access/probes"},
 
-	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteStatus, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteRedirect, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteRewrite, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteHeaderEdit, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteMirror, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteTimeout, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteView, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.GatewayPort, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.GatewayHost, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteQuery, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteQuery, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteQuery, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteQuery, Class: report.Exact, Case: "routes/conditions"},
+
+	{Feature: feature.RouteStatus, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteStatus, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteStatus, When: when(feature.CondWeightsZero), Class: report.Exact, Case: "routes/no-backends"},
+	{Feature: feature.RouteStatus, Class: report.Exact, Note: "a gRPC call hears of it as UNIMPLEMENTED (404) or UNKNOWN (500)", Case: "routes/consumer-and-producer"},
+
+	{Feature: feature.RouteRedirect, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteRedirect, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteRedirect, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteRedirect, Class: report.Exact, Note: "the path in Location is normalised", Case: "routes/redirect"},
+
+	{Feature: feature.RouteRewrite, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteRewrite, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteRewrite, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteRewrite, Class: report.Exact, Case: "routes/rewrite"},
+
+	{Feature: feature.RouteHeaderEdit, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteHeaderEdit, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteHeaderEdit, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteHeaderEdit, When: when(feature.CondHostHeader), Class: report.Approximated,
+		Note: "the host can be set; a request has one, so it is neither added nor removed", Case: "gateway/envoy-edits"},
+	{Feature: feature.RouteHeaderEdit, Class: report.Exact, Case: "routes/headers"},
+
+	{Feature: feature.RouteMirror, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteMirror, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteMirror, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteMirror, When: when(feature.CondFraction), Class: report.Approximated, Note: "the fraction is rounded to a millionth", Case: "routes/mirror"},
+	{Feature: feature.RouteMirror, Class: report.Exact, Note: "a copy has the headers that the original's backend is sent", Case: "routes/mirror"},
+
+	{Feature: feature.RouteTimeout, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
+	{Feature: feature.RouteTimeout, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteTimeout, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteTimeout, Class: report.Approximated, Note: "the time runs from the last byte of the request on", Case: "routes/timeouts"},
+
+	{Feature: feature.RouteView, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
+	{Feature: feature.RouteView, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteView, Class: report.Exact, Case: "routes/consumer-and-producer"},
+
+	{Feature: feature.GatewayPort, Class: report.Exact, Note: "an Envoy that runs as the Gateway's account listens; ports below 1024 it must be allowed to", Case: "gateway/hostnames"},
+	{Feature: feature.GatewayHost, Class: report.Exact, Case: "gateway/wildcards"},
 }
 
 // What several rows say.

@@ -113,8 +113,12 @@ func (c *checker) finding(spec Spec, use Use, row Row) report.Finding {
 	}
 	f := report.New(code, use.Ref, fmt.Sprintf("%s: %s", spec.Title, row.Note)).WithClass(row.Class)
 	f.Backend = c.backend
-	if code == report.Lossy && row.Class == report.Approximated {
+	switch {
+	case row.Class != report.Approximated:
+	case code == report.Lossy:
 		f.Severity = report.Info
+	case use.Feature == DefaultDeny: // something may be open: nobody should have to look for that
+		f.Severity = report.Warning
 	}
 	return f
 }

@@ -34,9 +34,11 @@ const (
 	// ReasonAddress: where a Service or a pod is reached by those outside the mesh,
 	// or by the cluster's own machinery.
 	ReasonAddress Reason = "addressing of the cluster itself"
+	// ReasonNotSpoken: no back end is told, and a finding says so where it is used.
+	ReasonNotSpoken Reason = "reported as not translated"
 )
 
 // Reasons lists every reason.
 func Reasons() []Reason {
-	return []Reason{ReasonName, ReasonKey, ReasonDocumentation, ReasonStatus, ReasonPod, ReasonAddress}
+	return []Reason{ReasonName, ReasonKey, ReasonDocumentation, ReasonStatus, ReasonPod, ReasonAddress, ReasonNotSpoken}
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -167,7 +168,10 @@ type server struct {
 	name string
 }
 
-func (s server) UnaryCall(context.Context, *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
+func (s server) UnaryCall(ctx context.Context, _ *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
+	if d, err := time.ParseDuration(strings.Join(metadata.ValueFromIncomingContext(ctx, "x-sleep"), "")); err == nil {
+		time.Sleep(d)
+	}
 	return &testgrpc.SimpleResponse{Hostname: s.name}, nil
 }
 

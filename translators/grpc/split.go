@@ -5,6 +5,7 @@ import (
 
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -35,15 +36,21 @@ func service(s ir.Service, trustDomain string) []translators.Artifact {
 		for _, r := range p.Routes {
 			refs = append(refs, r.Ref)
 		}
-		p.Routes = callable(p.Routes)
 		c := xds.Cluster(xds.Host(ir.Name{Namespace: s.Namespace, Name: s.Name}, p.Number))
 		c.TransportSocket = clientTLS(xds.ServerNames(s, p, trustDomain))
 		out = append(out,
 			artifact(c, ir.Audience{}, s.Ref, p.Ref),
 			artifact(entrance(c.GetName()), ir.Audience{}, refs...),
-			artifact(xds.RouteConfig(s, p, nil), ir.Audience{}, refs...))
+			artifact(routes(s, p, p.Routes), ir.Audience{}, refs...))
+		out = append(out, views(s, p)...)
 	}
 	return out
+}
+
+// routes makes routes of a port, those of everybody or of a view.
+func routes(s ir.Service, p ir.Port, all []ir.Route) *routev3.RouteConfiguration {
+	p.Routes = callable(all)
+	return xds.RouteConfig(s, p, complete)
 }
 
 // entrance is the Listener that a client asks for by name.
@@ -61,13 +68,14 @@ func httpFilter(name string, config proto.Message) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: xds.Any(config)}}
 }
 
-// callable says conditions on the method as a client can hold them. Every call
-// is a POST, which clients do not tell their routes: so a match for POST is one
-// for every method, and any other stays a condition that never holds.
+// callable says conditions as a client can hold them. Every call is a POST,
+// which clients do not tell their routes: so a match for POST is one for every
+// method, and any other stays a condition that never holds. No call has a query,
+// and some clients would take a condition on it for none.
 func callable(routes []ir.Route) []ir.Route {
 	routes = slices.Clone(routes)
 	for i := range routes {
-		routes[i].Matches = slices.Clone(routes[i].Matches)
+		routes[i].Matches = slices.DeleteFunc(slices.Clone(routes[i].Matches), func(m ir.Match) bool { return len(m.Query) > 0 })
 		for j, m := range routes[i].Matches {
 			if slices.Contains(m.Methods, "POST") {
 				routes[i].Matches[j].Methods = []string{ir.AnyMethod}

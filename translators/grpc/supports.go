@@ -87,21 +87,29 @@ var supports = feature.Table{
 	{Feature: feature.Probes, Class: report.Narrowed,
 		Note: "a kubelet has no certificate and is turned away; serve health checks on a port without xDS", Case: "access/probes"},
 
-	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteStatus, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteRedirect, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteRewrite, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteHeaderEdit, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteMirror, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteTimeout, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.RouteView, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.GatewayPort, Class: report.Dropped, Note: "not translated"},
-	{Feature: feature.GatewayHost, Class: report.Dropped, Note: "not translated"},
+	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "a gRPC call has no query, and some clients would take the condition for none"},
+	{Feature: feature.RouteStatus, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteStatus, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteStatus, Class: report.Approximated, Note: "the call fails with the gRPC status that stands for the one of HTTP: UNIMPLEMENTED for 404, UNKNOWN for 500", Case: "routes/no-backends"},
+	{Feature: feature.RouteRedirect, Class: report.Dropped, Note: "clients follow no redirects, and refuse routes that make some"},
+	{Feature: feature.RouteRewrite, Class: report.Dropped, Note: "clients call what they call; nothing rewrites it"},
+	{Feature: feature.RouteHeaderEdit, Class: report.Dropped, Note: "clients edit no metadata"},
+	{Feature: feature.RouteMirror, Class: report.Dropped, Note: "clients send no copies"},
+	{Feature: feature.RouteTimeout, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteTimeout, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteTimeout, Class: report.Approximated, Note: "the call ends with DEADLINE_EXCEEDED, a long stream too", Case: "routes/timeouts"},
+	{Feature: feature.RouteView, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteView, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
+	{Feature: feature.RouteView, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "routes/consumer-and-producer"},
+	{Feature: feature.RouteView, Class: report.Exact, Case: "routes/envoy-grpc-consumer"},
+	{Feature: feature.GatewayPort, Class: report.Dropped, Note: noGateway},
+	{Feature: feature.GatewayHost, Class: report.Dropped, Note: noGateway},
 }
 
 // What several rows say.
 const (
 	noTCP     = "gRPC applications configure gRPC and nothing else"
+	noGateway = "gRPC applications are no gateways; another back end makes them"
 	plainHTTP = "holds where both ends speak gRPC through xDS"
 	onlyGRPC  = "only servers that speak gRPC through xDS are guarded; every other port of the pods needs another back end"
 )

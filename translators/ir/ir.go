@@ -194,6 +194,9 @@ type Port struct {
 	Protocol Protocol `json:"protocol"`
 	// TLS: what is said on a TCP port is encrypted by those who say it.
 	TLS bool `json:"tls,omitempty"`
+	// Servers are the accounts known to answer at the Service's own endpoints; none
+	// when unknown.
+	Servers []Identity `json:"servers,omitempty"`
 	// Routes in order: the first whose matches hold is taken. The last one
 	// always matches everything, so no request is left without a route.
 	Routes []Route `json:"routes"`
@@ -260,6 +263,9 @@ type Workload struct {
 	// nothing is known of them (access is never inferred).
 	Pods  []PodClass     `json:"pods,omitempty"`
 	Ports []WorkloadPort `json:"ports,omitempty"`
+	// OtherPorts are TCP ports that the pods say they have and no Service leads to,
+	// sorted: nobody is granted them, and they have to be closed too.
+	OtherPorts []int32 `json:"otherPorts,omitempty"`
 	// Enforced: what no grant allows is denied. Otherwise every call is allowed.
 	Enforced bool `json:"enforced"`
 	// NamespaceDenies: the namespace as a whole denies by default, so the deny

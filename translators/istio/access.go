@@ -202,13 +202,16 @@ func rules(g ir.Grant, principals []any) []any {
 // what cannot be said; such a match has been refused before, and to leave it
 // out here as well costs nothing.
 func conditions(ports []ir.GrantPort, m ir.Match) (to, when []any, ok bool) {
+	if len(m.Query) > 0 { // a policy knows no query
+		return nil, nil, false
+	}
 	request := object{}
 	if m.Path.Kind != ir.MatchAny {
-		path, ok := wildcard(m.Path)
-		if !ok || strings.ContainsAny(path, "{}") { // braces are templates
+		paths, ok := pathPatterns(m.Path)
+		if !ok {
 			return nil, nil, false
 		}
-		request["paths"] = []any{path}
+		request["paths"] = paths
 	}
 	if !m.AnyMethod() {
 		request["methods"] = anys(m.Methods)
@@ -222,6 +225,19 @@ func conditions(ports []ir.GrantPort, m ir.Match) (to, when []any, ok bool) {
 	}
 	to = operations(ports, request)
 	return to, when, len(to) > 0
+}
+
+// pathPatterns writes a comparison of a path, any of the results of which must hold.
+func pathPatterns(m ir.StringMatch) ([]any, bool) {
+	var out []any
+	for _, one := range m.Strings() {
+		path, ok := wildcard(one)
+		if !ok || strings.ContainsAny(path, "{}") { // braces are templates
+			return nil, false
+		}
+		out = append(out, path)
+	}
+	return out, true
 }
 
 // operations writes a request for the ports that are named, and for every HTTP

@@ -33,6 +33,7 @@ func TestRules(t *testing.T) {
 		{"path exact", grant(http, path(ir.MatchExact, "/a*b")), `[{from: ` + web + `, to: [{operation: {ports: ["8080"], paths: ["/a*b"]}}]}]`},
 		{"path prefix", grant(http, path(ir.MatchPrefix, "/a")), `[{from: ` + web + `, to: [{operation: {ports: ["8080"], paths: ["/a*"]}}]}]`},
 		{"path suffix", grant(http, path(ir.MatchSuffix, ".css")), `[{from: ` + web + `, to: [{operation: {ports: ["8080"], paths: ["*.css"]}}]}]`},
+		{"path segments", grant(http, path(ir.MatchSegments, "/a")), `[{from: ` + web + `, to: [{operation: {ports: ["8080"], paths: ["/a", "/a/*"]}}]}]`},
 		{"methods", grant(http, method("GET", "PUT")), `[{from: ` + web + `, to: [{operation: {ports: ["8080"], methods: [GET, PUT]}}]}]`},
 		{"matches without headers share a rule", grant(http, path(ir.MatchExact, "/a"), method("GET")),
 			`[{from: ` + web + `, to: [{operation: {ports: ["8080"], paths: [/a]}}, {operation: {ports: ["8080"], methods: [GET]}}]}]`},
@@ -84,6 +85,12 @@ func TestUnsayable(t *testing.T) {
 		{"empty header", grant(http, header("x-a", ir.MatchExact, ""))},
 		{"header that is a star", grant(http, header("x-a", ir.MatchExact, "*"))},
 		{"header with a star at its start", grant(http, header("accept", ir.MatchExact, "*/plain"))},
+		{"segments with braces", grant(http, path(ir.MatchSegments, "/{*}"))},
+		{"a query parameter", grant(http, func() ir.Match {
+			m := all()
+			m.Query = []ir.QueryMatch{{Name: "a", Value: ir.StringMatch{Kind: ir.MatchExact, Value: "1"}}}
+			return m
+		}())},
 		{"no ports", grant(nil, all())},
 		{"no matches", grant(http)},
 		{"no sources", func() ir.Grant { g := grant(http, all()); g.Sources = nil; return g }()},

@@ -9,7 +9,14 @@
 // first and the last without a selector. Names that are made up carry a hash of
 // all they stand for, so that no two can meet.
 //
-// What is left out, and why. There is no DestinationRule: Istio adds neither
+// In a VirtualService a prefix is string-wise: one of path segments is two
+// matches, and where it is replaced, two routes. Callers of a namespace that has
+// routes of its own are told apart by sourceNamespace, by which Istio leaves out
+// what a proxy need not know. Edits of headers stand on the route or, where one
+// backend has its own, on each backend: Envoy would do the route's last.
+//
+// What is left out, and why. There is no networking.istio.io Gateway: Istio reads
+// those of Gateway API itself. There is no DestinationRule: Istio adds neither
 // connection limits nor outlier detection by itself, its clients speak mTLS to
 // every proxy unasked, and a rule of ours would compete with the user's, of
 // which Istio takes one. There is no ServiceEntry: every backend is a

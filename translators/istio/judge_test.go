@@ -1,7 +1,6 @@
 package istio
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,94 +151,4 @@ func base(target string) string {
 		}
 	}
 	return "/" + strings.Join(out, "/")
-}
-
-// routed is where a request goes: shares by host and port, in percent of all.
-type sharing map[string]float64
-
-// route decides at the client. Nil: the proxy knows no route of ours.
-func (j judge) route(q semantics.Request, http bool) sharing {
-	for _, o := range j.objects {
-		if o["kind"] != "VirtualService" {
-			continue
-		}
-		spec := o["spec"].(object)
-		field := map[bool]string{true: "http", false: "tcp"}[http]
-		for _, r := range list(spec, field) {
-			matches := list(r, "match")
-			if len(matches) == 0 || slices.ContainsFunc(matches, func(m object) bool { return requested(m, q) }) {
-				return shared(r, q)
-			}
-		}
-	}
-	return nil
-}
-
-func requested(m object, q semantics.Request) bool {
-	if p, ok := m["port"].(int64); ok && int32(p) != q.Port {
-		return false
-	}
-	lines := map[string][]string{"uri": {base(q.Path)}, "method": {q.Method}, "authority": q.Headers["host"]}
-	for field, values := range lines {
-		if sm, ok := m[field].(object); ok && !slices.ContainsFunc(values, func(v string) bool { return compare(sm, v) }) {
-			return false
-		}
-	}
-	headers, _ := m["headers"].(object)
-	for name, sm := range headers {
-		if !slices.ContainsFunc(q.Headers[name], func(v string) bool { return compare(sm.(object), v) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func compare(sm object, s string) bool {
-	for kind, v := range sm {
-		switch kind {
-		case "exact":
-			return s == v
-		case "prefix":
-			return strings.HasPrefix(s, v.(string))
-		case "regex":
-			return regexp.MustCompile("^(?:" + v.(string) + ")$").MatchString(s)
-		}
-	}
-	return true
-}
-
-func shared(r object, q semantics.Request) sharing {
-	out := sharing{}
-	if r["directResponse"] != nil {
-		return sharing{"500": 100}
-	}
-	left := 100.0
-	if fault, ok := r["fault"].(object); ok {
-		out["500"] = fault["abort"].(object)["percentage"].(object)["value"].(float64)
-		left -= out["500"]
-	}
-	var total float64
-	for _, d := range list(r, "route") {
-		total += weight(d)
-	}
-	for _, d := range list(r, "route") {
-		destination := d["destination"].(object)
-		port := q.Port
-		if p, ok := destination["port"].(object); ok {
-			port = int32(p["number"].(int64))
-		}
-		name := destination["host"].(string) + ":" + strconv.Itoa(int(port))
-		if destination["host"] == nowhere {
-			name = "500"
-		}
-		out[name] += left * weight(d) / total
-	}
-	return out
-}
-
-func weight(d object) float64 {
-	if w, ok := d["weight"].(int64); ok {
-		return float64(w)
-	}
-	return 1
 }

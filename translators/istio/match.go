@@ -2,7 +2,9 @@ package istio
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
@@ -12,59 +14,78 @@ import (
 // maxRegex is the longest expression that Istio accepts.
 const maxRegex = 1024
 
-// requests writes the matches of a route on a port. Where the port is not known
-// and some match holds for everything, nothing is to be written at all.
-func requests(r ir.Route, port int32) (matches []any, everything bool, found report.Report) {
-	for _, m := range r.Matches {
-		q, ok := request(m)
-		if !ok {
-			found = append(found, report.New(report.Lossy, m.Ref, fmt.Sprintf(
-				"Istio takes expressions of %d characters at most, the match is left out", maxRegex)).WithClass(report.Dropped))
-			continue
+// requests writes matches of a route for those who see it. Where everybody does
+// on every port, and some match holds for everything, nothing is to be written.
+func requests(all []ir.Match, at place) (matches []any, everything bool, found report.Report) {
+	for _, m := range all {
+		for _, path := range m.Path.Strings() {
+			m.Path = path
+			q, why := request(m)
+			if why != "" {
+				found = append(found, report.New(report.Lossy, m.Ref, why+", the match is left out").WithClass(report.Dropped))
+				break
+			}
+			if !at.write(q) && m.IsAll() {
+				return nil, true, found
+			}
+			everything = everything || catchesAll(m)
+			matches = append(matches, q)
 		}
-		if port != ir.AnyPort {
-			q["port"] = int64(port)
-		}
-		if everything = everything || m.IsAll(); everything && port == ir.AnyPort {
-			return nil, true, found
-		}
-		matches = append(matches, q)
 	}
 	return matches, everything, found
 }
 
-// request writes one match of a route.
-func request(m ir.Match) (object, bool) {
-	q := object{}
+// catchesAll: every path starts with a slash, so that prefix says nothing.
+func catchesAll(m ir.Match) bool {
+	if m.Path == (ir.StringMatch{Kind: ir.MatchPrefix, Value: "/"}) {
+		m.Path = ir.StringMatch{Kind: ir.MatchAny}
+	}
+	return m.IsAll()
+}
+
+// request writes one match of a route, or says why it cannot.
+func request(m ir.Match) (q object, why string) {
+	q = object{}
 	if m.Path.Kind != ir.MatchAny {
 		q["uri"] = stringMatch(m.Path)
 	}
 	if !m.AnyMethod() {
 		q["method"] = methods(m.Methods)
 	}
-	headers := object{}
+	headers, query := object{}, object{}
 	for _, h := range m.Headers {
-		if h.Name == "host" { // HTTP/2 has no such header
+		switch {
+		case h.Name == "host": // HTTP/2 has no such header
 			q["authority"] = stringMatch(h.Value)
-			continue
+		case slices.Contains(ignoredHeaders, h.Name):
+			return nil, fmt.Sprintf("Istio ignores conditions on a header of the name %q", h.Name)
+		default:
+			headers[h.Name] = stringMatch(h.Value)
 		}
-		headers[h.Name] = stringMatch(h.Value)
+	}
+	for _, p := range m.Query {
+		if query[p.Name] != nil {
+			return nil, fmt.Sprintf("Istio compares the query parameter %q with one value", p.Name)
+		}
+		query[p.Name] = stringMatch(p.Value)
+	}
+	parts := []any{q["uri"], q["method"], q["authority"]}
+	parts = append(parts, slices.Collect(maps.Values(headers))...)
+	if slices.ContainsFunc(append(parts, slices.Collect(maps.Values(query))...), tooLong) {
+		return nil, fmt.Sprintf("Istio takes expressions of %d characters at most", maxRegex)
 	}
 	if len(headers) > 0 {
 		q["headers"] = headers
 	}
-	for _, part := range []any{q["uri"], q["method"], q["authority"]} {
-		if tooLong(part) {
-			return nil, false
-		}
+	if len(query) > 0 {
+		q["queryParams"] = query
 	}
-	for _, part := range headers {
-		if tooLong(part) {
-			return nil, false
-		}
-	}
-	return q, true
+	return q, ""
 }
+
+// ignoredHeaders are names that stand for parts of the request elsewhere in a
+// match, for which Istio does not look among the headers.
+var ignoredHeaders = []string{"uri", "scheme", "method", "authority"}
 
 func tooLong(part any) bool {
 	o, _ := part.(object)

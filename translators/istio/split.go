@@ -52,21 +52,22 @@ func routed(s ir.Service, p ir.Port) bool {
 	if p.Protocol == ir.UDP {
 		return false
 	}
-	return slices.ContainsFunc(p.Routes, func(r ir.Route) bool { return len(r.Matches) > 0 && !home(s, p, r) })
+	return slices.ContainsFunc(p.AllRoutes(), func(r ir.Route) bool { return len(r.Matches) > 0 && !home(s, p, r) })
 }
 
-// home reports whether a route leads to the called port of the Service itself.
+// home reports whether a route leads to the called port of the Service itself,
+// and changes nothing on the way.
 func home(s ir.Service, p ir.Port, r ir.Route) bool {
 	good, missing, total := shares(r)
-	return total > 0 && missing == 0 && !slices.ContainsFunc(good, func(b ir.Backend) bool {
+	return total > 0 && missing == 0 && untouched(r) && !slices.ContainsFunc(good, func(b ir.Backend) bool {
 		return b.Service != nameOfService(s) || b.Port != p.Number && b.Port != ir.AnyPort
 	})
 }
 
 func routeRefs(p ir.Port) []report.Ref {
 	var refs []report.Ref
-	for _, r := range p.Routes {
-		refs = append(refs, r.Ref)
+	for _, r := range p.AllRoutes() {
+		refs = append(append(refs, r.Ref), filterRefs(r)...)
 		for _, m := range r.Matches {
 			refs = append(refs, m.Ref)
 		}
@@ -77,42 +78,71 @@ func routeRefs(p ir.Port) []report.Ref {
 	return slices.DeleteFunc(refs, report.Ref.IsZero)
 }
 
-// httpRoutes writes the routes of a port in their order, up to the first that
-// holds for everything.
+// httpRoutes writes the routes of a port: those of each view before those of
+// everybody, for Istio tries them in order.
 func (m mesh) httpRoutes(p ir.Port) ([]any, report.Report) {
 	var out []any
 	var found report.Report
-	for _, r := range p.Routes {
-		matches, everything, f := requests(r, p.Number)
-		found = append(found, f...)
-		if len(matches) == 0 && !everything {
-			continue
-		}
-		route, f := m.httpRoute(r, p)
-		found = append(found, f...)
-		if len(matches) > 0 {
-			route["match"] = matches
-		}
-		if out = append(out, route); everything {
-			break
+	for _, v := range p.Views {
+		at := place{p.Number, v.Namespace}
+		routes, complete, f := m.routesAt(v.Routes, at)
+		if out, found = append(out, routes...), append(found, f...); !complete {
+			out = append(out, unmatched(at))
 		}
 	}
-	return out, found
+	routes, _, f := m.routesAt(p.Routes, place{port: p.Number})
+	return append(out, routes...), append(found, f...)
 }
 
-// httpRoute writes where a route's requests go. The share of backends that are
-// not there fails with status 500: a fault takes that share out first, the rest
-// is shared as before.
-func (m mesh) httpRoute(r ir.Route, p ir.Port) (object, report.Report) {
+// routesAt writes routes in their order, up to the first that holds for
+// everything. It reports whether one does.
+func (m mesh) routesAt(all []ir.Route, at place) (out []any, complete bool, found report.Report) {
+	for _, r := range all {
+		split, f := parts(r)
+		found = append(found, f...)
+		for _, part := range split {
+			matches, everything, f := requests(part.matches, at)
+			found = append(found, f...)
+			if len(matches) == 0 && !everything {
+				continue
+			}
+			route, f := m.httpRoute(r, part, at.port)
+			found = append(found, f...)
+			if len(matches) > 0 {
+				route["match"] = matches
+			}
+			if out = append(out, route); everything {
+				return out, true, found
+			}
+		}
+	}
+	return out, false, found
+}
+
+// httpRoute writes what becomes of a route's requests. The share of backends
+// that are not there fails with status 500: a fault takes that share out first,
+// the rest is shared as before.
+func (m mesh) httpRoute(r ir.Route, p part, port int32) (object, report.Report) {
 	good, missing, total := shares(r)
 	route := object{"name": r.Name}
-	if len(good) == 0 {
+	switch {
+	case r.Redirect != nil:
+		route["redirect"] = redirect(*r.Redirect, p.path)
+		if edits, _ := headers(nil, nil, r.ResponseHeaders, nil); len(edits) > 0 {
+			route["headers"] = edits
+		}
+		return route, nil
+	case r.Status != 0:
+		route["directResponse"] = object{"status": int64(r.Status)}
+		return route, nil
+	case len(good) == 0:
 		route["directResponse"] = object{"status": int64(500)}
 		return route, nil
 	}
 	route["retries"] = noRetries()
-	destinations, found := m.destinations(good, p)
+	destinations, found := m.destinations(good, port)
 	route["route"] = destinations
+	found = append(found, m.onTheWay(route, r, p, good, port)...)
 	if missing > 0 {
 		percent, exact := percentage(missing, total)
 		route["fault"] = object{"abort": object{"httpStatus": int64(500), "percentage": object{"value": percent}}}
@@ -124,22 +154,34 @@ func (m mesh) httpRoute(r ir.Route, p ir.Port) (object, report.Report) {
 }
 
 // tcpRoutes writes the one route of a port whose connections cannot be told
-// apart. The share of backends that are not there is sent to where nobody is.
+// apart, after that of each view.
 func (m mesh) tcpRoutes(p ir.Port) ([]any, report.Report) {
-	i := slices.IndexFunc(p.Routes, func(r ir.Route) bool { return slices.ContainsFunc(r.Matches, ir.Match.IsAll) })
-	if i < 0 {
-		return nil, nil
+	var out []any
+	var found report.Report
+	for _, v := range append(slices.Clone(p.Views), ir.View{Routes: p.Routes}) {
+		i := slices.IndexFunc(v.Routes, ir.Route.MatchesAll)
+		if i < 0 {
+			continue
+		}
+		destinations, f := m.connections(v.Routes[i], p.Number)
+		found = append(found, f...)
+		route, match := object{"route": destinations}, object{}
+		if place := (place{p.Number, v.Namespace}); place.write(match) {
+			route["match"] = []any{match}
+		}
+		out = append(out, route)
 	}
-	good, missing, _ := shares(p.Routes[i])
+	return out, found
+}
+
+// connections writes where connections go. The share of backends that are not
+// there is sent to where nobody is, and so is what is not to go anywhere.
+func (m mesh) connections(r ir.Route, port int32) ([]any, report.Report) {
+	good, missing, _ := shares(r)
 	if missing > 0 || len(good) == 0 {
-		good = append(good, ir.Backend{Invalid: nowhere, Weight: uint32(max(missing, 1)), Ref: p.Routes[i].Ref})
+		good = append(good, ir.Backend{Invalid: nowhere, Weight: uint32(max(missing, 1)), Ref: r.Ref})
 	}
-	destinations, found := m.destinations(good, p)
-	route := object{"route": destinations}
-	if p.Number != ir.AnyPort {
-		route["match"] = []any{object{"port": int64(p.Number)}}
-	}
-	return []any{route}, found
+	return m.destinations(good, port)
 }
 
 // shares separates the backends that get requests from the weight of those
@@ -158,7 +200,7 @@ func shares(r ir.Route) (good []ir.Backend, missing, total uint64) {
 	return good, missing, total
 }
 
-func (m mesh) destinations(backends []ir.Backend, p ir.Port) ([]any, report.Report) {
+func (m mesh) destinations(backends []ir.Backend, port int32) ([]any, report.Report) {
 	weights, exact := int32Weights(backends)
 	var found report.Report
 	if !exact {
@@ -166,7 +208,7 @@ func (m mesh) destinations(backends []ir.Backend, p ir.Port) ([]any, report.Repo
 	}
 	var out []any
 	for i, b := range backends {
-		d := object{"destination": m.destination(b, p)}
+		d := object{"destination": m.destination(b, port)}
 		if len(backends) > 1 {
 			d["weight"] = weights[i]
 		}
@@ -175,13 +217,13 @@ func (m mesh) destinations(backends []ir.Backend, p ir.Port) ([]any, report.Repo
 	return out, found
 }
 
-func (m mesh) destination(b ir.Backend, p ir.Port) object {
+func (m mesh) destination(b ir.Backend, called int32) object {
 	if b.Invalid != "" {
 		return object{"host": b.Invalid}
 	}
 	port := b.Port
 	if port == ir.AnyPort {
-		port = p.Number
+		port = called
 	}
 	d := object{"host": m.host(b.Service)}
 	if port != ir.AnyPort {

@@ -19,8 +19,8 @@ func (b backend) Supports(t translators.Target) f.Table {
 
 // The tables are asked for with every unit, so they are put together once.
 var (
-	newest = together(conditional, separateHeaders, general)
-	older  = together(conditional, joinedHeaders, general)
+	newest = together(conditional, separateHeaders, prefixRedirects, filters, general)
+	older  = together(conditional, joinedHeaders, noPrefixRedirects, filters, general)
 )
 
 func together(parts ...[]row) f.Table {
@@ -48,6 +48,11 @@ var conditional = []row{
 	{f.RoutePath, when{f.CondEmptyValue}, report.Dropped, "Istio has no empty path to compare with", ""},
 	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteQuery, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteStatus, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteStatus, when{f.CondTLS}, report.Dropped, noTLS, ""},
+	{f.RouteView, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteView, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
 	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a VirtualService compares each header with one value", ""},
 
@@ -99,6 +104,38 @@ var separateHeaders = []row{
 	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
 }
 
+// prefixRedirects is the row of minors whose VirtualService knows
+// redirect.prefixRewrite, the first of which is 1.31.
+var prefixRedirects = []row{
+	{f.RouteRedirect, when{f.CondRewritePrefix, f.CondPortOrScheme}, report.Approximated, hostPort, "routes/istio-redirect-path"},
+	{f.RouteRedirect, when{f.CondRewritePrefix}, report.Exact, "", "routes/istio-redirect-path"},
+}
+
+// noPrefixRedirects is that of the minors before.
+var noPrefixRedirects = []row{
+	{f.RouteRedirect, when{f.CondRewritePrefix}, report.Dropped, "before 1.31 a redirect of Istio replaces the whole path or none of it", ""},
+}
+
+// filters are the rows of what is done with requests beside sending them on.
+var filters = []row{
+	{f.RouteQuery, nil, report.Exact, "", "routes/istio-query"},
+	{f.RouteStatus, when{f.CondTCP}, report.Exact, "", "routes/istio-tcp-nowhere"},
+	{f.RouteStatus, nil, report.Exact, "", "routes/istio-status"},
+	{f.RouteRedirect, when{f.CondRewriteHost}, report.Exact, "", "routes/istio-redirect"},
+	{f.RouteRedirect, when{f.CondPortOrScheme}, report.Approximated, hostPort, "routes/istio-redirect"},
+	{f.RouteRedirect, nil, report.Exact, "", "routes/istio-redirect-path"},
+	{f.RouteRewrite, nil, report.Exact, "", "routes/istio-rewrite"},
+	{f.RouteHeaderEdit, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
+	{f.RouteHeaderEdit, when{f.CondHostHeader, f.CondResponse}, report.Dropped, "Istio refuses to edit a header of the name host in an answer", ""},
+	{f.RouteHeaderEdit, when{f.CondHostHeader, f.CondPerBackend}, report.Dropped, "Istio rewrites the host for a route as a whole", ""},
+	{f.RouteHeaderEdit, when{f.CondHostHeader}, report.Approximated, "the host is set, also where it is to be added, and is never removed", "routes/istio-headers"},
+	{f.RouteHeaderEdit, nil, report.Exact, "", "routes/istio-headers"},
+	{f.RouteMirror, nil, report.Approximated, "the host that a copy asks for ends in -shadow; a share is in steps of 0.0001 percent", "routes/istio-mirror"},
+	{f.RouteTimeout, when{f.CondPerTry}, report.Approximated, "there are no retries, so one attempt is all there is: the shorter of the times ends the request; " + wholeRequest, "routes/istio-timeout"},
+	{f.RouteTimeout, nil, report.Approximated, wholeRequest, "routes/istio-timeout"},
+	{f.RouteView, nil, report.Exact, "", "routes/istio-consumer"},
+}
+
 // general are the rows that hold where no row before does.
 var general = []row{
 	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
@@ -127,23 +164,19 @@ var general = []row{
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
 
-	{f.RouteQuery, nil, report.Dropped, "not translated", ""},
-	{f.RouteStatus, nil, report.Dropped, "not translated", ""},
-	{f.RouteRedirect, nil, report.Dropped, "not translated", ""},
-	{f.RouteRewrite, nil, report.Dropped, "not translated", ""},
-	{f.RouteHeaderEdit, nil, report.Dropped, "not translated", ""},
-	{f.RouteMirror, nil, report.Dropped, "not translated", ""},
-	{f.RouteTimeout, nil, report.Dropped, "not translated", ""},
-	{f.RouteView, nil, report.Dropped, "not translated", ""},
-	{f.GatewayPort, nil, report.Dropped, "not translated", ""},
-	{f.GatewayHost, nil, report.Dropped, "not translated", ""},
+	{f.GatewayPort, nil, report.Dropped, noGateways, ""},
+	{f.GatewayHost, nil, report.Dropped, noGateways, ""},
 }
 
 const (
 	noTLS      = "on a port that is declared as TLS or HTTPS Istio routes by SNI alone, and callers differ in the name they ask for"
 	noUDP      = "UDP does not pass Istio's proxies"
+	noGateways = "Istio reads Gateways and the routes on them itself, and routes here are for callers in the mesh"
 	noRegex    = "an AuthorizationPolicy compares with a value, its beginning or its end, and nothing else"
 	emptyNote  = "an AuthorizationPolicy cannot compare with nothing"
 	starNote   = "Istio reads an asterisk at either end as a wildcard"
-	joinedNote = "the lines of a repeated header are joined with commas, then compared as one"
+	hostPort   = "a port that the caller named with the host stays where the new one is its scheme's own"
+	// Envoy starts its clock when it has the whole request.
+	wholeRequest = "the time that the caller takes to send the request does not count"
+	joinedNote   = "the lines of a repeated header are joined with commas, then compared as one"
 )

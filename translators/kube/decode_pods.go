@@ -50,8 +50,8 @@ func (p *Pods) container(c corev1.Container, field string) {
 	for _, port := range c.Ports {
 		if port.Name != "" {
 			own[port.Name] = port.ContainerPort
-			p.Ports = append(p.Ports, ContainerPort{port.Name, port.ContainerPort, transport(port.Protocol)})
 		}
+		p.Ports = append(p.Ports, ContainerPort{port.Name, port.ContainerPort, transport(port.Protocol)})
 	}
 	for _, probe := range []struct {
 		name string

@@ -111,16 +111,29 @@ func (p Pods) target(s ServicePort) (int32, bool) {
 		return s.Target, true
 	}
 	for _, c := range p.Ports {
-		if c.Name == s.TargetName && c.Transport == s.Transport {
+		if c.Name != "" && c.Name == s.TargetName && c.Transport == s.Transport {
 			return c.Number, true
 		}
 	}
 	return 0, false
 }
 
-// Known reports whether anything is known of an account: it is there, or pods
-// run as it.
+// Runner is the value of an object whose processes run as an account of its
+// namespace, though what runs them is made elsewhere.
+type Runner interface{ RunsAs(o input.Object) (account string) }
+
+// runners finds what runs as an account besides pods that are given.
+var runners = input.Index{Name: "kube/runners", Keys: func(o input.Object) []string {
+	if r, ok := o.Value.(Runner); ok && !o.Rejected {
+		return []string{key(o.Namespace, r.RunsAs(o))}
+	}
+	return nil
+}}
+
+// Known reports whether anything is known of an account: it is there, or
+// something runs as it.
 func Known(r input.Reader, id ir.Identity) bool {
 	o, ok := r.Get(input.ID{Kind: KindServiceAccount, Namespace: id.Namespace, Name: id.Account})
-	return ok && !o.Rejected || id.Account == DefaultAccount || len(ofAccount(r, id.Namespace, id.Account)) > 0
+	return ok && !o.Rejected || id.Account == DefaultAccount || len(ofAccount(r, id.Namespace, id.Account)) > 0 ||
+		len(r.Lookup(runners, key(id.Namespace, id.Account))) > 0
 }

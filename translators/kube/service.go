@@ -110,7 +110,7 @@ func lowerService(r input.Reader, s *ir.Service) report.Report {
 		ref := id.Ref(p.Field)
 		self := ir.Backend{Service: name, Port: p.Number, Weight: 1, Servers: servers, Ref: ref}
 		s.Ports = append(s.Ports, ir.Port{
-			Number: p.Number, Name: p.Name, Protocol: p.Protocol, TLS: p.TLS, Ref: ref,
+			Number: p.Number, Name: p.Name, Protocol: p.Protocol, TLS: p.TLS, Servers: servers, Ref: ref,
 			Routes: []ir.Route{{Name: DefaultRoute, Ref: ref, Matches: []ir.Match{ir.MatchAll(ref)}, Backends: []ir.Backend{self}}},
 		})
 	}

@@ -47,14 +47,13 @@ type Pods struct {
 	// Labels of the pods, without those that differ between pods of a class.
 	Labels  map[string]string
 	Account string
-	// Ports are the named ones.
 	Ports  []ContainerPort
 	Probes []Probe
 	// Field is the path of the pod's spec.
 	Field string
 }
 
-// ContainerPort is a named port of a container.
+// ContainerPort is a port of a container; few have a name.
 type ContainerPort struct {
 	Name      string
 	Number    int32

@@ -24,6 +24,7 @@ func lowerWorkload(r input.Reader, w *ir.Workload) {
 	}
 	w.Pods = classes(r, w, pods)
 	w.Ports = ports(r, w.Namespace, pods)
+	w.OtherPorts = otherPorts(w.Ports, pods)
 	w.Probes = probes(pods)
 }
 
@@ -65,6 +66,20 @@ func ports(r input.Reader, namespace string, pods []known) []ir.WorkloadPort {
 		out = append(out, byNumber[n])
 	}
 	return out
+}
+
+// otherPorts returns the ports that pods say they have and no Service leads to.
+func otherPorts(led []ir.WorkloadPort, pods []known) []int32 {
+	var out []int32
+	for _, p := range pods {
+		for _, c := range p.Ports {
+			if c.Transport == "TCP" && !slices.ContainsFunc(led, func(w ir.WorkloadPort) bool { return w.Number == c.Number }) {
+				out = append(out, c.Number)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // lead adds a Service port that leads to a port on the pods. A port for UDP

@@ -56,7 +56,10 @@ func Unlimited(name string) *clusterv3.Cluster {
 func ServerNames(s ir.Service, p ir.Port, trustDomain string) []*matcherv3.StringMatcher {
 	self := ir.Name{Namespace: s.Namespace, Name: s.Name}
 	var uris []string
-	for _, r := range p.Routes {
+	for _, id := range p.Servers {
+		uris = append(uris, id.URI(trustDomain))
+	}
+	for _, r := range p.AllRoutes() {
 		for _, b := range r.Backends {
 			if b.Service != self {
 				continue

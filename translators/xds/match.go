@@ -11,10 +11,23 @@ import (
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
-// RouteMatch makes the match of one route. A path condition that routes have no
-// word for becomes a regular expression for the whole path.
+// RouteMatches makes the conditions of which one holds where m does. There are
+// two where m holds for a path and what lies below it: the path, and what starts
+// with the path and a slash. The one word that Envoy has for both makes gRPC
+// refuse all routes, and makes "//x" of "/p/x" where the path is replaced by "/".
+func RouteMatches(m ir.Match) []*routev3.RouteMatch {
+	var out []*routev3.RouteMatch
+	for _, path := range m.Path.Strings() {
+		m.Path = path
+		out = append(out, RouteMatch(m))
+	}
+	return out
+}
+
+// RouteMatch makes one condition of a match. A path condition that routes have
+// no word for becomes a regular expression for the whole path.
 func RouteMatch(m ir.Match) *routev3.RouteMatch {
-	out := &routev3.RouteMatch{Headers: headers(m)}
+	out := &routev3.RouteMatch{Headers: headers(m), QueryParameters: parameters(m)}
 	switch m.Path.Kind {
 	case ir.MatchAny:
 		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: ""}
@@ -36,6 +49,22 @@ func headers(m ir.Match) []*routev3.HeaderMatcher {
 	}
 	for _, h := range m.Headers {
 		out = append(out, HeaderMatch(h))
+	}
+	return out
+}
+
+// parameters lists the conditions on query parameters. Envoy too compares the
+// first occurrence, as it is written; gRPC must not be given any.
+func parameters(m ir.Match) []*routev3.QueryParameterMatcher {
+	var out []*routev3.QueryParameterMatcher
+	for _, q := range m.Query {
+		p := &routev3.QueryParameterMatcher{Name: q.Name}
+		if matchesAll(q.Value) {
+			p.QueryParameterMatchSpecifier = &routev3.QueryParameterMatcher_PresentMatch{PresentMatch: true}
+		} else {
+			p.QueryParameterMatchSpecifier = &routev3.QueryParameterMatcher_StringMatch{StringMatch: StringMatcher(q.Value)}
+		}
+		out = append(out, p)
 	}
 	return out
 }
@@ -75,7 +104,8 @@ func methods(names []string) *matcherv3.StringMatcher {
 // matchesAll reports whether m holds for every string, also where it does not
 // say so: an empty prefix is refused by proxies.
 func matchesAll(m ir.StringMatch) bool {
-	return m.Kind == ir.MatchAny || m.Value == "" && m.Kind != ir.MatchExact && m.Kind != ir.MatchRegex
+	says := m.Kind == ir.MatchExact || m.Kind == ir.MatchRegex || m.Kind == ir.MatchSegments
+	return m.Kind == ir.MatchAny || m.Value == "" && !says
 }
 
 // StringMatcher makes a comparison of the whole string.
@@ -111,6 +141,8 @@ func regex(m ir.StringMatch) *matcherv3.RegexMatcher {
 		expr = ".*" + expr + ".*"
 	case m.Kind == ir.MatchPrefix:
 		expr += ".*"
+	case m.Kind == ir.MatchSegments:
+		expr += "(?:/.*)?"
 	case expr == "":
 		expr = "(?:)" // an expression must not be empty
 	}

@@ -72,11 +72,12 @@ func nobody() *rbacv3.Principal {
 }
 
 // permissions has one element per match. Where requests cannot be told apart
-// only a match for everything can hold.
+// only a match for everything can hold, and one that looks at the query holds
+// nowhere, for rules have no word for it.
 func (d Dialect) permissions(matches []ir.Match, protocol ir.Protocol) []*rbacv3.Permission {
 	var out []*rbacv3.Permission
 	for _, m := range matches {
-		if m.IsAll() || protocol.IsHTTP() {
+		if len(m.Query) == 0 && (m.IsAll() || protocol.IsHTTP()) {
 			out = append(out, d.permission(m))
 		}
 	}

@@ -38,6 +38,11 @@ func TestRouteMatch(t *testing.T) {
 		m.Headers = []ir.HeaderMatch{{Name: name, Value: ir.StringMatch{Kind: kind, Value: value}}}
 		return m
 	}
+	query := func(kind ir.MatchKind, value string) ir.Match {
+		m := get(ir.MatchAny, "")
+		m.Query = []ir.QueryMatch{{Name: "q", Value: ir.StringMatch{Kind: kind, Value: value}}}
+		return m
+	}
 	methods := get(ir.MatchAny, "")
 	methods.Methods = []string{"PUT", "GET"}
 	for _, c := range []struct {
@@ -57,10 +62,18 @@ func TestRouteMatch(t *testing.T) {
 		{"empty header", header("x", ir.MatchExact, ""), `{"prefix":"","headers":[{"name":"x","stringMatch":{"exact":""}}]}`},
 		{"any header", header("x", ir.MatchAny, ""), `{"prefix":"","headers":[{"name":"x","presentMatch":true}]}`},
 		{"empty prefix", header("x", ir.MatchPrefix, ""), `{"prefix":"","headers":[{"name":"x","presentMatch":true}]}`},
+		{"query", query(ir.MatchExact, "1"), `{"prefix":"","queryParameters":[{"name":"q","stringMatch":{"exact":"1"}}]}`},
+		{"query expression", query(ir.MatchRegex, "1+"), `{"prefix":"","queryParameters":[{"name":"q","stringMatch":{"safeRegex":{"regex":"1+"}}}]}`},
+		{"any query", query(ir.MatchAny, ""), `{"prefix":"","queryParameters":[{"name":"q","presentMatch":true}]}`},
+		{"segments", get(ir.MatchSegments, "/a.b"), `{"path":"/a.b"}{"prefix":"/a.b/"}`},
 		{"host", header("host", ir.MatchSuffix, "x"), `{"prefix":"","headers":[{"name":":authority","stringMatch":{"suffix":"x"}}]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := text(t, RouteMatch(c.match)); got != c.want {
+			got := ""
+			for _, m := range RouteMatches(c.match) {
+				got += text(t, m)
+			}
+			if got != c.want {
 				t.Errorf("\ngot  %s\nwant %s", got, c.want)
 			}
 		})
@@ -71,7 +84,7 @@ func TestRouteMatch(t *testing.T) {
 func TestRegexMeansTheSame(t *testing.T) {
 	values := []string{"", "/", "/a", "/a.b", "a+b", "x(y", ".", `\d`, "/a/", "aa"}
 	samples := append([]string{"/ab", "/axb", "aab", "x", "/a.b/a.b", "1"}, values...)
-	for _, kind := range []ir.MatchKind{ir.MatchAny, ir.MatchExact, ir.MatchPrefix, ir.MatchSuffix, ir.MatchContains} {
+	for _, kind := range []ir.MatchKind{ir.MatchAny, ir.MatchExact, ir.MatchPrefix, ir.MatchSuffix, ir.MatchContains, ir.MatchSegments} {
 		for _, v := range values {
 			m := ir.StringMatch{Kind: kind, Value: v}
 			re := regexp.MustCompile("^(?:" + regex(m).GetRegex() + ")$")
@@ -106,7 +119,7 @@ func TestAction(t *testing.T) {
 		{"the called port", []ir.Backend{called}, []Share{{"a.n:8080", 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := Action(c.backends, 8080)
+			a := Action(ir.Route{Backends: c.backends}, 8080)
 			var got []Share
 			for _, w := range a.GetWeightedClusters().GetClusters() {
 				got = append(got, Share{w.GetName(), w.GetWeight().GetValue()})
@@ -146,7 +159,10 @@ func TestRouteConfig(t *testing.T) {
 	}
 	p := ir.Port{Number: 80, Routes: []ir.Route{{Name: "b", Matches: []ir.Match{one("/2"), one("/1")}}, {Name: "none"}, {Name: "a", Matches: []ir.Match{ir.MatchAll(report.Ref{})}}}}
 	finished := 0
-	c := RouteConfig(ir.Service{Namespace: "n", Name: "s"}, p, func(*routev3.RouteAction) { finished++ })
+	c := RouteConfig(ir.Service{Namespace: "n", Name: "s"}, p, func(_ ir.Route, e *routev3.Route) []*routev3.Route {
+		finished++
+		return []*routev3.Route{e}
+	})
 	var got []string
 	for _, r := range c.GetVirtualHosts()[0].GetRoutes() {
 		got = append(got, r.GetName()+r.GetMatch().GetPath())
@@ -161,6 +177,8 @@ func TestAllow(t *testing.T) {
 	path := ir.Match{Path: ir.StringMatch{Kind: ir.MatchPrefix, Value: "/p"}, Methods: []string{"GET"}}
 	regexHeader := ir.Match{Path: ir.StringMatch{Kind: ir.MatchAny}, Methods: []string{ir.AnyMethod},
 		Headers: []ir.HeaderMatch{{Name: "x", Value: ir.StringMatch{Kind: ir.MatchRegex, Value: "a.*b"}}}}
+	queried, below := ir.MatchAll(report.Ref{}), ir.MatchAll(report.Ref{})
+	queried.Query, below.Path = []ir.QueryMatch{{Name: "q", Value: ir.StringMatch{Kind: ir.MatchAny}}}, ir.StringMatch{Kind: ir.MatchSegments, Value: "/p"}
 	grant := func(port int32, matches ...ir.Match) ir.Grant {
 		return ir.Grant{Name: ir.Name{Namespace: "n", Name: "g"}, Sources: []ir.Source{{Identity: ir.Identity{Namespace: "n", Account: "a"}}},
 			Ports: []ir.GrantPort{{Number: port}}, Matches: matches}
@@ -191,6 +209,9 @@ func TestAllow(t *testing.T) {
 		{"no matches", []ir.Grant{grant(80)}, nil, ir.WorkloadPort{Number: 80, Protocol: ir.HTTP}, false, `{}`},
 		{"lines joined", []ir.Grant{grant(80, regexHeader)}, nil, ir.WorkloadPort{Number: 80, Protocol: ir.HTTP}, true,
 			`{"policies":{"n/g":{"permissions":[{"andRules":{"rules":[{"header":{"name":"x","stringMatch":{"safeRegex":{"regex":"a.*b"}}}},{"notRule":{"header":{"name":"x","stringMatch":{"contains":","}}}}]}}],` + who + `}}}`},
+		{"a query nowhere holds", []ir.Grant{grant(80, queried)}, nil, ir.WorkloadPort{Number: 80, Protocol: ir.HTTP}, false, `{}`},
+		{"path and below", []ir.Grant{grant(80, below)}, nil, ir.WorkloadPort{Number: 80, Protocol: ir.HTTP}, false,
+			`{"policies":{"n/g":{"permissions":[{"urlPath":{"path":{"safeRegex":{"regex":"/p(?:/.*)?"}}}}],` + who + `}}}`},
 		{"probe", nil, []ir.Probe{probe}, ir.WorkloadPort{Number: 80, Protocol: ir.HTTP}, false,
 			`{"policies":{"probes":{"permissions":[{"andRules":{"rules":[{"urlPath":{"path":{"exact":"/healthz"}}},{"header":{"name":":method","stringMatch":{"exact":"GET"}}}]}}],` + nobody + `}}}`},
 		{"probe of another port", nil, []ir.Probe{probe}, ir.WorkloadPort{Number: 81, Protocol: ir.HTTP}, false, `{}`},

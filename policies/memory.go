@@ -1,0 +1,52 @@
+package policies
+
+import (
+	"runtime"
+	"runtime/metrics"
+	"time"
+)
+
+// tick is how often memory is looked at: often enough that a rule cannot
+// allocate much in between, rarely enough to cost nothing.
+const tick = 5 * time.Millisecond
+
+// watch stops the evaluation that is under way when the process has grown by
+// more than the limit. Rego has no such limit of its own: a rule that doubles a
+// string thirty times would end the process, and all checks with it. The watch
+// ends when the function that it returns is called.
+func (e *evaluation) watch() func() {
+	base := inUse()
+	end := make(chan struct{})
+	go func() {
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-ticker.C:
+			}
+			if !e.grown(base) {
+				continue
+			}
+			runtime.GC() // what it threw away does not count
+			if e.grown(base) {
+				e.large.Store(true)
+				(*e.current.Load()).Cancel()
+			}
+		}
+	}()
+	return func() { close(end) }
+}
+
+func (e *evaluation) grown(base uint64) bool {
+	return e.current.Load() != nil && inUse() > base+e.limits.memory
+}
+
+// inUse is the number of bytes of objects, those that nobody uses any more but
+// that were not collected yet included.
+func inUse() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

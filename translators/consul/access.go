@@ -1,0 +1,165 @@
+package consul
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// everybody is the name that stands for every service.
+const everybody = "*"
+
+// denied denies whoever was not named before.
+func denied() object { return object{"Name": everybody, "Action": "deny"} }
+
+// intentions makes the entry of who may call a service.
+func (m mesh) intentions(name string, sources []any) translators.Artifact {
+	return m.artifact(kindIntentions, name, object{"Sources": sources})
+}
+
+// workload makes the intentions for every service that the workload is behind.
+func (m mesh) workload(w ir.Workload) []translators.Artifact {
+	if !w.Enforced {
+		return nil
+	}
+	part := ir.Unit{Workload: &w}.Key().String()
+	var out []translators.Artifact
+	for _, s := range m.servers(w) {
+		allowed := m.allowed(w.Grants, s.ports)
+		entry := m.intentions(s.name, append(allowed, denied()))
+		entry.Rank, entry.Part = rankAccess, part
+		out = append(out, entry)
+		if slices.ContainsFunc(allowed, func(s any) bool { return s.(object)["Permissions"] != nil }) {
+			// Consul takes permissions only for what speaks HTTP.
+			out = append(out, m.serviceDefaults(s.name, protocolOf(s.protocols()), part))
+		}
+	}
+	return referring(out, refsOf(w))
+}
+
+// allowed lists who may call a service: whom every port of it allows, for
+// intentions know of no ports.
+func (m mesh) allowed(grants []ir.Grant, ports []port) []any {
+	var out []any
+	for i, p := range ports {
+		sources := m.granted(grants, p)
+		if i > 0 {
+			sources = both(out, sources)
+		}
+		out = sources
+	}
+	return out
+}
+
+func (s server) protocols() []ir.Protocol {
+	var out []ir.Protocol
+	for _, p := range s.ports {
+		out = append(out, p.protocol)
+	}
+	return out
+}
+
+func refsOf(w ir.Workload) []report.Ref {
+	refs := append([]report.Ref{w.Ref}, w.Because...)
+	for _, g := range w.Grants {
+		refs = append(refs, g.Ref)
+		for _, s := range g.Sources {
+			refs = append(refs, s.Ref)
+		}
+		for _, p := range g.Ports {
+			refs = append(refs, p.Ref)
+		}
+		for _, m := range g.Matches {
+			refs = append(refs, m.Ref)
+		}
+	}
+	return refs
+}
+
+// granting is what one caller may ask.
+type granting struct {
+	caller string
+	// accounts are those that go by the caller's name, for people.
+	accounts []string
+	// whole: whatever is said; else what one of the permissions allows.
+	whole       bool
+	permissions []any
+}
+
+// granted lists who may call a port and what they may ask, a source for each
+// caller however many grants name it.
+func (m mesh) granted(grants []ir.Grant, p port) []any {
+	var all []granting
+	for _, g := range grants {
+		if !slices.ContainsFunc(g.Ports, p.opens) {
+			continue
+		}
+		whole, permissions := asked(g.Matches, p.protocol.IsHTTP())
+		for _, s := range g.Sources {
+			for _, caller := range m.callers(s) {
+				all = with(all, granting{caller, []string{account(s.Identity)}, whole, permissions})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b granting) int { return strings.Compare(a.caller, b.caller) })
+	var out []any
+	for _, g := range all {
+		if s, ok := g.source(); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func account(id ir.Identity) string { return "account " + id.Namespace + "/" + id.Account }
+
+func with(all []granting, g granting) []granting {
+	i := slices.IndexFunc(all, func(o granting) bool { return o.caller == g.caller })
+	if i < 0 {
+		return append(all, g)
+	}
+	o := &all[i]
+	o.whole = o.whole || g.whole
+	o.accounts = append(slices.Clone(o.accounts), g.accounts...)
+	o.permissions = append(slices.Clone(o.permissions), g.permissions...)
+	return all
+}
+
+// asked turns matches into permissions. Only a match for everything can be
+// fulfilled where requests are not seen.
+func asked(matches []ir.Match, http bool) (whole bool, permissions []any) {
+	for _, match := range matches {
+		if match.IsAll() {
+			return true, nil
+		}
+		if !http {
+			continue
+		}
+		for _, q := range permitted(match) {
+			permissions = append(permissions, object{"Action": "allow", "HTTP": q})
+		}
+	}
+	return false, permissions
+}
+
+// descriptionLimit is the longest description that Consul takes.
+const descriptionLimit = 512
+
+// source writes what a caller may ask. It reports false where that is nothing.
+// The first permission that holds counts, and a request that none speaks of would
+// be for the agents to decide, so the last one denies.
+func (g granting) source() (object, bool) {
+	slices.Sort(g.accounts)
+	description := strings.Join(slices.Compact(g.accounts), ", ")
+	s := object{"Name": g.caller, "Description": description[:min(len(description), descriptionLimit)]}
+	if g.whole {
+		s["Action"] = "allow"
+		return s, true
+	}
+	rest := object{"Action": "deny", "HTTP": object{"PathPrefix": "/"}}
+	s["Permissions"] = append(distinct(g.permissions), rest)
+	return s, len(g.permissions) > 0
+}

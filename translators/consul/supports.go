@@ -1,0 +1,147 @@
+package consul
+
+import (
+	"slices"
+
+	"github.com/meshknot/meshknot/translators"
+	f "github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// Supports returns the table of what Consul can say, the same in every minor
+// that is known. It depends on what the agents do by default: where they deny, a
+// workload is closed even under a name that nobody knows.
+func (backend) Supports(t translators.Target) f.Table {
+	if meshOf(t).allows {
+		return allowing
+	}
+	return denying
+}
+
+// The tables are asked for with every unit, so they are put together once.
+var (
+	denying  = together(onDeny, clientRows, serverRows)
+	allowing = together(onAllow, clientRows, serverRows)
+)
+
+func together(parts ...[]row) f.Table {
+	var table f.Table
+	for _, r := range slices.Concat(parts...) {
+		table = append(table, f.Row(r))
+	}
+	return table
+}
+
+type row f.Row
+
+type when = []f.Condition
+
+// onDeny and onAllow are the rows that differ by what the agents do.
+var (
+	onDeny = []row{
+		{f.DefaultDeny, when{f.CondUDP}, report.Widened, noUDP, ""},
+		{f.DefaultDeny, when{f.CondPodsUnknown}, report.Relocated, "no pod of the account is known, and the agents deny by default", "access/account-without-pods"},
+		{f.DefaultDeny, nil, report.Exact, "", "access/default-deny"},
+	}
+	onAllow = []row{
+		{f.DefaultDeny, when{f.CondUDP}, report.Widened, noUDP, ""},
+		{f.DefaultDeny, when{f.CondPodsUnknown}, report.Approximated, "no pod of the account is known, so its Consul service is taken to bear the account's name", "mesh/consul-default-allow"},
+		{f.DefaultDeny, nil, report.Approximated, "an account that no Service is known for is taken to be the Consul service of its name", "mesh/consul-default-allow"},
+	}
+)
+
+// clientRows are the rows of routes. Requests are routed, connections are not.
+var clientRows = []row{
+	{f.RouteSplit, when{f.CondTCP}, report.Dropped, noTCP, ""},
+	{f.RouteSplit, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteSplit, when{f.CondMultiPort}, report.Approximated, onePort, "pairs/several-ports-and-split"},
+	{f.RouteSplit, when{f.CondHeadless}, report.Approximated, noAddress, "pairs/headless-and-split"},
+	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
+	{f.RouteBackend, when{f.CondTCP}, report.Approximated, "a service-resolver leads all connections there, also those that another Service sends here", "mesh/consul-tcp-route"},
+	{f.RouteBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteBackend, when{f.CondMultiPort}, report.Approximated, onePort, "pairs/several-ports-and-split"},
+	{f.RouteBackend, when{f.CondHeadless}, report.Approximated, noAddress, "pairs/headless-and-split"},
+	{f.RouteBackend, nil, report.Approximated, "a service has one port in Consul, which is called whichever the route names", "split/weights"},
+	{f.RouteInvalidBackend, when{f.CondTCP}, report.Approximated, "the connections go to a service that nobody is, and are closed", "mesh/consul-tcp-route"},
+	{f.RouteInvalidBackend, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteInvalidBackend, nil, report.Approximated, "the share goes to a service that nobody is, and fails with status 503", "split/missing-backend"},
+	{f.RoutePath, when{f.CondTCP}, report.Dropped, noTCP, ""},
+	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RoutePath, nil, report.Approximated, "a caller's proxy routes by the path as it is sent: /a//b and /x/../a/b are not routed as /a/b", "split/match-path"},
+	{f.RouteMethod, when{f.CondTCP}, report.Dropped, noTCP, ""},
+	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
+	{f.RouteHeader, when{f.CondTCP}, report.Dropped, noTCP, ""},
+	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
+	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "pairs/split-and-header-present"},
+	{f.RouteHeader, nil, report.Approximated, joined, "split/match-header"},
+	{f.RouteQuery, when{f.CondTCP}, report.Dropped, noTCP, ""},
+	{f.RouteQuery, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteQuery, nil, report.Exact, "", "mesh/consul-http-route"},
+	{f.RouteStatus, when{f.CondTCP}, report.Approximated, "the connections go to a service that nobody is, and are closed", "routes/istio-tcp-nowhere"},
+	{f.RouteStatus, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.RouteStatus, when{f.CondStatus404}, report.Approximated, "Consul cannot refuse a request; it goes to a service that nobody is, and fails with status 503 instead of 404", "mesh/consul-http-route"},
+	{f.RouteStatus, nil, report.Approximated, "the requests go to a service that nobody is, and fail with status 503", "mesh/consul-http-route"},
+	{f.RouteRedirect, nil, report.Narrowed, "a service-router has no redirects; the requests go to a service that nobody is, and fail with status 503", "routes/redirect"},
+	{f.RouteRewrite, when{f.CondRewriteHost}, report.Dropped, "a service-router rewrites no hosts", ""},
+	{f.RouteRewrite, when{f.CondRewritePath}, report.Dropped, "a service-router replaces the beginning of a path, not the whole", ""},
+	{f.RouteRewrite, nil, report.Exact, "", "mesh/consul-http-route"},
+	{f.RouteHeaderEdit, when{f.CondHostHeader}, report.Dropped, "Envoy does not let the host header be edited", ""},
+	{f.RouteHeaderEdit, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
+	{f.RouteHeaderEdit, when{f.CondPerBackend}, report.Approximated, "what a route and its backend add to one header stands in one line, joined with a comma", "mesh/consul-http-route"},
+	{f.RouteHeaderEdit, nil, report.Exact, "", "mesh/consul-http-route"},
+	{f.RouteMirror, nil, report.Dropped, "Consul has no mirrors", ""},
+	{f.RouteTimeout, when{f.CondPerTry}, report.Dropped, "Consul has no timeout for one attempt", ""},
+	{f.RouteTimeout, nil, report.Exact, "", "mesh/consul-http-route"},
+	{f.RouteView, nil, report.Dropped, "a service has one router in Consul, for all callers", ""},
+	{f.GatewayPort, nil, report.Dropped, "gateways are not translated", ""},
+	{f.GatewayHost, nil, report.Dropped, "gateways are not translated", ""},
+
+	{f.Unmatched, nil, report.Exact, "", "split/match-unmatched-to-root"},
+	{f.Retries, nil, report.Exact, "", "split/weights"},
+	{f.Timeouts, when{f.CondTCP}, report.Exact, "", "split/tcp"},
+	{f.Timeouts, nil, report.Approximated, "every route written here has none; a Service that no policy routes keeps Consul's own of 15 seconds", "split/weights"},
+	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.ProtocolSelection, when{f.CondMultiPort}, report.Approximated, "a service has one port in Consul: it speaks what all ports of the Service do, and else TCP", "pairs/several-ports-and-split"},
+	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc", "split/weights"},
+	{f.UnreadyBackend, nil, report.Approximated, "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row", "split/weights"},
+}
+
+// serverRows are the rows of intentions.
+var serverRows = []row{
+	{f.AccessSource, when{f.CondForeignIdentity}, report.Dropped, "Consul knows callers by service, not by another mesh's identity", ""},
+	{f.AccessSource, when{f.CondLookalike}, report.Widened, "Consul knows callers by the name of their service, and others go by the same one", ""},
+	{f.AccessSource, nil, report.Exact, "", "access/source"},
+	{f.AccessPort, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.AccessPort, when{f.CondTCP}, report.Exact, "", "access/tcp"},
+	{f.AccessPort, when{f.CondGRPC}, report.Exact, "", "pairs/grpc-and-access"},
+	{f.AccessPort, when{f.CondPlainHTTP}, report.Exact, "", "access/port"},
+	{f.AccessPort, nil, report.Dropped, "no Service leads to the port, and a service has one port in Consul, which is not known", ""},
+	{f.AccessPath, nil, report.Exact, "", "access/path-prefix"},
+	{f.AccessMethod, nil, report.Exact, "", "access/method"},
+	{f.AccessHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, when{f.CondRegex}, report.Approximated, joined + ", and an expression may span several", "access/header-regex"},
+	{f.AccessHeader, nil, report.Narrowed, joined, "access/header-exact"},
+	{f.AccessWhole, when{f.CondUDP}, report.Dropped, noUDP, ""},
+	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
+	{f.AccessSelector, when{f.CondMultiPort}, report.Narrowed, "a service has one port in Consul, and which one is not known: what is granted on some ports of a Service is granted on none", "mesh/consul-several-ports"},
+	{f.AccessSelector, when{f.CondPodsUnknown}, report.Approximated, "no pod of the account is known, so its Consul service is taken to bear the account's name", "mesh/consul-default-allow"},
+	{f.AccessSelector, nil, report.Approximated, "Consul governs the Services that lead to the pods: whoever else stands behind one is governed alike", "access/source"},
+
+	{f.PathNormalisation, nil, report.Exact, "", "specs/path-normalisation"},
+	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
+	{f.IdentityMapping, nil, report.Approximated, "a caller is its Consul service: an account goes by the Services that select its pods, or by its own name where there is none", "access/source"},
+	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when an intention changes, in ten minutes by default; until then the old one holds for them", "access/source"},
+	{f.Probes, nil, report.Relocated, "Consul's injection leads declared probes to listeners of their own, past every intention", "access/probes"},
+}
+
+const (
+	noUDP     = "UDP does not pass Consul's proxies"
+	noTCP     = "Consul shares out requests, not connections, which all go to the Service itself"
+	onePort   = "a service has one port in Consul: the routes hold for whichever port that is, if all ports have the same"
+	noAddress = "callers that dial the pods of a headless Service themselves are not routed"
+	reserved  = "proxies write headers of this name themselves"
+	joined    = "the lines of a repeated header are joined with commas, then compared as one"
+)
