@@ -90,11 +90,14 @@ func (e *Engine) current(keys []ir.Key, s *input.Store) (units []unit, compiled 
 	units, compiled = make([]unit, len(keys)), make([]bool, len(keys))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, k := range keys {
+	const share = 32 // what one processor takes at a time
+	for start := 0; start < len(keys); start += share {
 		g.Go(func() error {
-			var known bool
-			if units[i], known = e.units[k]; !known || !s.Same(units[i].answers) {
-				units[i], compiled[i] = e.compile(k, s), true
+			for i := start; i < min(start+share, len(keys)); i++ {
+				var known bool
+				if units[i], known = e.units[keys[i]]; !known || !s.Same(units[i].answers) {
+					units[i], compiled[i] = e.compile(keys[i], s), true
+				}
 			}
 			return nil
 		})

@@ -55,11 +55,17 @@ func documents(artifacts []translators.Artifact) ([][]byte, error) {
 	out := make([][]byte, len(artifacts))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, a := range artifacts {
+	const share = 32 // what one processor takes at a time
+	for start := 0; start < len(artifacts); start += share {
 		g.Go(func() error {
-			text, err := document(a)
-			out[i] = append([]byte(forWhom(a)), text...)
-			return err
+			for i := start; i < min(start+share, len(artifacts)); i++ {
+				text, err := document(artifacts[i])
+				if err != nil {
+					return err
+				}
+				out[i] = append([]byte(forWhom(artifacts[i])), text...)
+			}
+			return nil
 		})
 	}
 	return out, g.Wait()

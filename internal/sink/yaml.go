@@ -28,39 +28,49 @@ func yamlText(v any) ([]byte, error) {
 func block(b *bytes.Buffer, v any, depth int, inline bool) error {
 	switch v := v.(type) {
 	case map[string]any:
-		if len(v) == 0 {
-			break
+		if len(v) > 0 {
+			return mapping(b, v, depth, inline)
 		}
-		for i, k := range slices.Sorted(maps.Keys(v)) {
-			indent(b, depth, inline && i == 0)
-			if err := scalar(b, k); err != nil {
-				return err
-			}
-			b.WriteByte(':')
-			if err := below(b, v[k], depth); err != nil {
-				return err
-			}
-		}
-		return nil
 	case []any:
-		if len(v) == 0 {
-			break
+		if len(v) > 0 {
+			return sequence(b, v, depth, inline)
 		}
-		for i, item := range v {
-			indent(b, depth, inline && i == 0)
-			b.WriteString("- ")
-			if err := block(b, item, depth+1, true); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
 	indent(b, depth, inline)
+	return line(b, v)
+}
+
+func mapping(b *bytes.Buffer, v map[string]any, depth int, inline bool) error {
+	for i, k := range slices.Sorted(maps.Keys(v)) {
+		indent(b, depth, inline && i == 0)
+		if err := scalar(b, k); err != nil {
+			return err
+		}
+		b.WriteByte(':')
+		if err := below(b, v[k], depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sequence(b *bytes.Buffer, v []any, depth int, inline bool) error {
+	for i, item := range v {
+		indent(b, depth, inline && i == 0)
+		b.WriteString("- ")
+		if err := block(b, item, depth+1, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line prints a scalar that ends a line.
+func line(b *bytes.Buffer, v any) error {
 	if err := scalar(b, v); err != nil {
 		return err
 	}
-	b.WriteByte('\n')
-	return nil
+	return b.WriteByte('\n')
 }
 
 // below prints the value of a key: on the same line, or on the next ones, where
@@ -79,11 +89,7 @@ func below(b *bytes.Buffer, v any, depth int) error {
 		}
 	}
 	b.WriteByte(' ')
-	if err := scalar(b, v); err != nil {
-		return err
-	}
-	b.WriteByte('\n')
-	return nil
+	return line(b, v)
 }
 
 func indent(b *bytes.Buffer, depth int, not bool) {

@@ -174,8 +174,9 @@ func (r *reading) documents(file string, content []byte) []parsed {
 	return out
 }
 
-// batch is how many segments are parsed before their values are counted.
-const batch = 256
+// batch is how many segments are parsed before their values are counted, and
+// share how many of them one processor takes at a time.
+const batch, share = 1024, 32
 
 // room returns how many of the next segments can be parsed and stay within the
 // limit on values, whatever is in them.
@@ -194,9 +195,11 @@ func parseAll(segments []segment, l Limits, isJSON bool) [][]parsed {
 	out := make([][]parsed, len(segments))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, s := range segments {
+	for start := 0; start < len(segments); start += share {
 		g.Go(func() error {
-			out[i] = parse(s, l, isJSON)
+			for i := start; i < min(start+share, len(segments)); i++ {
+				out[i] = parse(segments[i], l, isJSON)
+			}
 			return nil
 		})
 	}

@@ -120,7 +120,9 @@ func (p Pods) target(s ServicePort) (int32, bool) {
 
 // Runner is the value of an object whose processes run as an account of its
 // namespace, though what runs them is made elsewhere.
-type Runner interface{ RunsAs(o input.Object) (account string) }
+type Runner interface {
+	RunsAs(o input.Object) (account string)
+}
 
 // runners finds what runs as an account besides pods that are given.
 var runners = input.Index{Name: "kube/runners", Keys: func(o input.Object) []string {

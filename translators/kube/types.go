@@ -47,8 +47,8 @@ type Pods struct {
 	// Labels of the pods, without those that differ between pods of a class.
 	Labels  map[string]string
 	Account string
-	Ports  []ContainerPort
-	Probes []Probe
+	Ports   []ContainerPort
+	Probes  []Probe
 	// Field is the path of the pod's spec.
 	Field string
 }
