@@ -5,10 +5,14 @@ package lib.inventory
 
 # The objects of a kind in a namespace.
 objects(namespace, group, kind) := [object |
+	some kinds in versions(namespace, group)
+	some object in kinds[kind]
+]
+
+# What there is of a group in a namespace, by version and kind.
+versions(namespace, group) := [kinds |
 	some version, kinds in data.inventory.namespace[namespace]
-	found := kinds[kind]
 	is_of(version, group)
-	some object in found
 ]
 
 # The objects of a kind everywhere.

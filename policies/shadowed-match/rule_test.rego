@@ -106,3 +106,10 @@ test_other_kinds_are_left_alone if {
 }
 
 test_gatekeeper_form if fields({"review": {"object": route("r", [[a], [a]])}}, {}) == {"spec.rules[1].matches[0]"}
+
+test_too_many_to_compare if {
+	many(100) == {"spec.rules[0].matches[0]"}
+	many(101) == set()
+}
+
+many(n) := fields(route("z", [[a]]), given([route(sprintf("r%d", [i]), [[a]]) | some i in numbers.range(1, n)]))

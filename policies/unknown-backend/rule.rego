@@ -41,6 +41,6 @@ violation contains {"msg": msg, "field": field} if {
 }
 
 missing(namespace, name) if {
-	count(inventory.objects(namespace, "", "Service")) > 0
+	count(data.inventory.namespace[namespace].v1.Service) > 0
 	not inventory.service(namespace, name)
 }

@@ -84,9 +84,7 @@ func prune(u *ir.Unit) report.Report {
 }
 
 func reachable(routes []ir.Route, where string, found report.Report) ([]ir.Route, report.Report) {
-	for i := range routes {
-		routes[i].Matches = distinct(routes[i].Matches)
-	}
+	routes, found = unrepeated(routes, where, found)
 	first := slices.IndexFunc(routes, ir.Route.MatchesAll)
 	last := len(routes) - 1
 	if first < 0 || first >= last-1 {
@@ -97,6 +95,36 @@ func reachable(routes []ir.Route, where string, found report.Report) ([]ir.Route
 			fmt.Sprintf("%s nothing is left for it: %s takes every request", where, routes[first].Name)).With(routes[first].Ref))
 	}
 	return append(slices.Clone(routes[:first+1]), routes[last]), found
+}
+
+// unrepeated takes out matches that repeat one of an earlier route, or of their
+// own, and routes that have no other. The last route stays as it is.
+func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Route, report.Report) {
+	taken := map[string]ir.Route{}
+	var out []ir.Route
+	for i, r := range routes {
+		r.Matches = distinct(r.Matches)
+		had := len(r.Matches)
+		if i < len(routes)-1 {
+			r.Matches = slices.DeleteFunc(r.Matches, func(m ir.Match) bool {
+				earlier, ok := taken[meaning(m)]
+				if ok && !m.IsAll() {
+					found = append(found, report.New(report.NoEffect, m.Ref,
+						fmt.Sprintf("%s nothing is left for it: %s takes the same requests", where, earlier.Name)).With(earlier.Ref))
+				}
+				return ok && !m.IsAll()
+			})
+		}
+		for _, m := range r.Matches {
+			if _, ok := taken[meaning(m)]; !ok {
+				taken[meaning(m)] = r
+			}
+		}
+		if len(r.Matches) > 0 || had == 0 {
+			out = append(out, r)
+		}
+	}
+	return out, found
 }
 
 // distinct leaves out matches that say what one before them says.
