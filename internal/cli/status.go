@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -182,7 +183,8 @@ func (a *app) showStatuses(objects []statusObject, output string) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "OBJECT\tPART\tCONDITION\tSTATUS\tREASON\tMESSAGE")
 	for _, o := range objects {
 		name := report.Ref{Kind: o.Kind, Namespace: o.Metadata.Namespace, Name: o.Metadata.Name}
@@ -191,7 +193,13 @@ func (a *app) showStatuses(objects []statusObject, output string) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, printable(r.part), r.Type, r.Status, r.Reason, printable(r.Message))
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) { // most have no message
+		fmt.Fprintln(a.out, strings.TrimRight(line, " \n"))
+	}
+	return nil
 }
 
 // printable replaces control characters, which could mean something to a terminal.

@@ -51,7 +51,20 @@ func Check(u ir.Unit, backend string, t Table, waivers []Waiver) Verdict {
 	c := checker{backend: backend, table: t, waivers: waivers}
 	v := Verdict{Unit: walk(u, c.keep)}
 	v.Findings, v.Withheld, v.Uses = c.findings, c.withheld, c.claims
+	if v.Withheld {
+		quiet(v.Findings)
+	}
 	return v
+}
+
+// quiet makes refusals of parts details: where the whole is withheld, that is
+// what there is to be said.
+func quiet(found report.Report) {
+	for i := range found {
+		if found[i].Code == report.Refused {
+			found[i].Severity = report.Info
+		}
+	}
 }
 
 // checker holds the scratch state of one Check.
