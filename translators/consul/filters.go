@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 )
 
 // rewritten writes what takes the place of the path that a condition compares
@@ -94,7 +95,7 @@ func edits(o object, request, response *ir.HeaderEdit) object {
 			m["Add"] = values(e.Add)
 		}
 		if len(e.Remove) > 0 {
-			m["Remove"] = anys(slices.Sorted(slices.Values(e.Remove)))
+			m["Remove"] = manifest.Anys(slices.Sorted(slices.Values(e.Remove)))
 		}
 		if len(m) > 0 {
 			o[field] = m

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 )
 
 // methods are the ones that Consul takes; it refuses any other.
@@ -55,7 +56,7 @@ func common(m ir.Match) ([]object, bool) {
 		if len(known) == 0 {
 			return nil, false
 		}
-		rest["Methods"] = anys(known)
+		rest["Methods"] = manifest.Anys(known)
 	}
 	var headers []any
 	for _, h := range m.Headers {

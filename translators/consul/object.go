@@ -1,17 +1,16 @@
 package consul
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
 // object is a configuration entry, or a part of one, as JSON has it.
-type object = map[string]any
+type object = manifest.Object
 
 // The order of application. Consul refuses permissions and routes of a service of
 // which it does not know that it speaks HTTP; a deny stands before what leads there.
@@ -109,29 +108,13 @@ func referring(out []translators.Artifact, refs []report.Ref) []translators.Arti
 // nameLimit is the longest name that a DNS label can have, as Consul wishes.
 const nameLimit = 63
 
-// hashLength of hexadecimal digits that a made-up name ends in.
-const hashLength = 10
-
 // nameOf makes a name that people can read and that stands for its whole key:
 // two keys never share one, however their parts are cut.
 func nameOf(readable string, key ...string) string {
-	h := sha256.New()
-	for _, k := range key {
-		h.Write([]byte(k))
-		h.Write([]byte{0})
-	}
-	suffix := "-" + hex.EncodeToString(h.Sum(nil))[:hashLength]
+	suffix := "-" + manifest.Hash(key...)
 	readable = strings.NewReplacer(".", "-", "/", "-", ":", "-").Replace(strings.ToLower(readable))
 	if most := nameLimit - len(suffix); len(readable) > most {
 		readable = readable[:most]
 	}
 	return strings.TrimRight(readable, "-") + suffix
-}
-
-func anys[T any](in []T) []any {
-	out := make([]any, len(in))
-	for i, v := range in {
-		out[i] = v
-	}
-	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -299,7 +300,7 @@ func (c *chain) split(r ir.Route, good []ir.Backend, lost uint64) string {
 		splits[i]["Weight"] = float64(shares[i]) / 100
 	}
 	c.madeUp(name)
-	a := c.mesh.artifact(kindSplitter, name, object{"Splits": anys(splits)})
+	a := c.mesh.artifact(kindSplitter, name, object{"Splits": manifest.Anys(splits)})
 	a.Rank = rankSplit
 	c.out = append(c.out, a)
 	return name

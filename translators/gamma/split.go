@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -162,7 +163,7 @@ func (w *writer) parent() object {
 func (w *writer) name(i int) string {
 	name := w.service.Name + "-" + strconv.Itoa(int(w.port.Number))
 	if w.namespace != w.service.Namespace {
-		name += "-" + hashOf(w.service.Namespace, w.service.Name, strconv.Itoa(int(w.port.Number)))
+		name += "-" + manifest.Hash(w.service.Namespace, w.service.Name, strconv.Itoa(int(w.port.Number)))
 	}
 	if i > 0 {
 		name += fmt.Sprintf("-%03d", i+1) // no port starts with a zero

@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
@@ -269,7 +270,7 @@ func TestViews(t *testing.T) {
 	s := reviews(ir.HTTP, route("r", withHeader("h1", "1")))
 	s.Ports[0].Views = []ir.View{{Namespace: "front", Routes: []ir.Route{route("reviews", ir.MatchAll(ref("v", "")))}}}
 	out, _ := made(t, s)
-	if len(out) != 2 || out[1].ID.Name != "front/reviews-9080-"+hashOf("shop", "reviews", "9080") {
+	if len(out) != 2 || out[1].ID.Name != "front/reviews-9080-"+manifest.Hash("shop", "reviews", "9080") {
 		t.Fatalf("%v", out)
 	}
 	wants(t, out[1].Payload.(object)["spec"], `

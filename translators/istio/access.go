@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -54,7 +55,7 @@ func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 	for _, class := range distinct(w.Pods) {
 		out = append(out, class.deny(w)...)
 		for _, p := range policies {
-			a := allow(w.Namespace, nameOf("meshknot-allow-"+w.Account+"-"+p.name.Name, slices.Concat(class.key,
+			a := allow(w.Namespace, manifest.Name("meshknot-allow-"+w.Account+"-"+p.name.Name, slices.Concat(class.key,
 				[]string{w.Account, p.name.Namespace, p.name.Name})...), class.selector, p.rules, p.refs)
 			a.Rank, a.Refs = rankAllow, p.refs
 			out = append(out, a)
@@ -90,8 +91,8 @@ func distinct(pods []ir.PodClass) []class {
 func (c class) deny(w ir.Workload) []translators.Artifact {
 	key := slices.Concat(c.key, []string{w.Account})
 	out := []translators.Artifact{
-		allow(w.Namespace, nameOf("meshknot-deny-"+w.Account, key...), c.selector, nil, nil),
-		strict(w.Namespace, nameOf("meshknot-strict-"+w.Account, key...), c.selector),
+		allow(w.Namespace, manifest.Name("meshknot-deny-"+w.Account, key...), c.selector, nil, nil),
+		strict(w.Namespace, manifest.Name("meshknot-strict-"+w.Account, key...), c.selector),
 	}
 	for i := range out {
 		out[i].Rank, out[i].Refs = rankDeny, slices.Concat([]report.Ref{w.Ref}, w.Because)
@@ -108,7 +109,7 @@ func allow(namespace, name string, selector object, rules []any, sources []repor
 	if len(rules) > 0 {
 		spec["rules"] = rules
 	}
-	return artifact(security, "AuthorizationPolicy", namespace, name, spec, sources)
+	return manifest.New(security, "AuthorizationPolicy", namespace, name, spec, sources)
 }
 
 // policy is what one object grants.
@@ -214,7 +215,7 @@ func conditions(ports []ir.GrantPort, m ir.Match) (to, when []any, ok bool) {
 		request["paths"] = paths
 	}
 	if !m.AnyMethod() {
-		request["methods"] = anys(m.Methods)
+		request["methods"] = manifest.Anys(m.Methods)
 	}
 	for _, h := range m.Headers {
 		value, ok := wildcard(h.Value)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -100,7 +101,7 @@ func (e *edit) write() object {
 	}
 	slices.Sort(e.remove)
 	if names := slices.DeleteFunc(slices.Compact(e.remove), func(n string) bool { return !editable(n) }); len(names) > 0 {
-		out["remove"] = anys(names)
+		out["remove"] = manifest.Anys(names)
 	}
 	return out
 }

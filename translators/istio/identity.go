@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 )
 
 // principal writes an identity as a policy names it: its SPIFFE URI without the
@@ -24,7 +25,7 @@ func (m mesh) principal(id ir.Identity) (string, bool) {
 func strict(namespace, name string, selector object) translators.Artifact {
 	spec := selecting(selector)
 	spec["mtls"] = object{"mode": "STRICT"}
-	return artifact(security, "PeerAuthentication", namespace, name, spec, nil)
+	return manifest.New(security, "PeerAuthentication", namespace, name, spec, nil)
 }
 
 // selecting starts the specification of a policy for some pods; none selected

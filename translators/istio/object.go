@@ -1,17 +1,9 @@
 package istio
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"slices"
-	"strings"
-
-	"github.com/meshknot/meshknot/translators"
-	"github.com/meshknot/meshknot/translators/report"
-)
+import "github.com/meshknot/meshknot/translators/manifest"
 
 // object is a Kubernetes object, or a part of one, as JSON has it.
-type object = map[string]any
+type object = manifest.Object
 
 // The order of application: a deny before what it is the rest of.
 const (
@@ -24,60 +16,3 @@ const (
 	networking = "networking.istio.io/v1"
 	security   = "security.istio.io/v1"
 )
-
-// artifact makes an object of a specification. The sources are named on the
-// object, without their fields, so that its reader finds what to edit.
-func artifact(apiVersion, kind, namespace, name string, spec object, sources []report.Ref) translators.Artifact {
-	metadata := object{
-		"name":      name,
-		"namespace": namespace,
-		"labels":    object{"app.kubernetes.io/managed-by": "meshknot"},
-	}
-	if s := sourcesOf(sources); s != "" {
-		metadata["annotations"] = object{"meshknot.io/source": s}
-	}
-	return translators.Artifact{
-		ID:      translators.ID{Type: apiVersion + "/" + kind, Name: namespace + "/" + name},
-		Payload: object{"apiVersion": apiVersion, "kind": kind, "metadata": metadata, "spec": spec},
-	}
-}
-
-func sourcesOf(refs []report.Ref) string {
-	var names []string
-	for _, r := range refs {
-		if r.Kind != "" {
-			names = append(names, r.Kind+"/"+strings.TrimPrefix(r.Namespace+"/"+r.Name, "/"))
-		}
-	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ",")
-}
-
-// nameLimit is the longest name that Kubernetes takes for an object.
-const nameLimit = 253
-
-// hashLength of hexadecimal digits that a made-up name ends in.
-const hashLength = 10
-
-// nameOf makes a name that people can read and that stands for its whole key:
-// two keys never share one, however their parts are cut.
-func nameOf(readable string, key ...string) string {
-	h := sha256.New()
-	for _, k := range key {
-		h.Write([]byte(k))
-		h.Write([]byte{0})
-	}
-	suffix := "-" + hex.EncodeToString(h.Sum(nil))[:hashLength]
-	if most := nameLimit - len(suffix); len(readable) > most {
-		readable = readable[:most]
-	}
-	return strings.TrimRight(readable, "-.") + suffix
-}
-
-func anys[T any](in []T) []any {
-	out := make([]any, len(in))
-	for i, v := range in {
-		out[i] = v
-	}
-	return out
-}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -189,12 +190,13 @@ func TestRenaming(t *testing.T) {
 	before, _ := made(t, ir.Unit{Workload: &w}, translators.Target{})
 	other := renamed(t, w, rename)
 	after, _ := made(t, ir.Unit{Workload: &other}, translators.Target{})
+	hash := len(manifest.Hash(""))
 	for i := range before {
 		b, a := before[i].Payload.(object), after[i].Payload.(object)
 		if got, want := encode(t, a["spec"]), rename.Replace(encode(t, b["spec"])); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if got, want := after[i].ID.Name, rename.Replace(before[i].ID.Name); got[:len(got)-hashLength] != want[:len(want)-hashLength] {
+		if got, want := after[i].ID.Name, rename.Replace(before[i].ID.Name); got[:len(got)-hash] != want[:len(want)-hash] {
 			t.Errorf("named %s, want %s", got, want)
 		}
 	}

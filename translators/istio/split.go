@@ -6,6 +6,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -39,7 +40,7 @@ func (m mesh) service(s ir.Service) ([]translators.Artifact, report.Report) {
 	if len(tcp) > 0 {
 		spec["tcp"] = tcp
 	}
-	a := artifact(networking, "VirtualService", s.Namespace, s.Name, spec, refs)
+	a := manifest.New(networking, "VirtualService", s.Namespace, s.Name, spec, refs)
 	a.Rank, a.Refs = rankRoute, refs
 	return []translators.Artifact{a}, found
 }

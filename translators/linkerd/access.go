@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -174,7 +175,7 @@ func (m mesh) server(w ir.Workload, c class, p serverPort) translators.Artifact 
 		selector["matchLabels"] = labels
 	}
 	spec := object{"podSelector": selector, "port": int64(p.number), "proxyProtocol": p.protocol, "accessPolicy": "deny"}
-	a := artifact(servers, "Server", w.Namespace, nameOf(readable, append(key, port)...), spec, slices.Concat([]report.Ref{w.Ref}, w.Because))
+	a := manifest.New(servers, "Server", w.Namespace, manifest.Name(readable, append(key, port)...), spec, slices.Concat([]report.Ref{w.Ref}, w.Because))
 	a.Rank, a.Part = rankServer, w.Account
 	return a
 }
@@ -197,8 +198,8 @@ func (backend) Assemble(parts []translators.Artifact) (translators.Artifact, rep
 			spec["proxyProtocol"] = spoken(true)
 		}
 	}
-	if s := sourcesOf(refs); s != "" {
-		metadata["annotations"] = object{sourceAnnotation: s}
+	if s := manifest.Sources(refs); s != "" {
+		metadata["annotations"] = object{manifest.SourceAnnotation: s}
 	}
 	out.Payload = object{"apiVersion": first["apiVersion"], "kind": first["kind"], "metadata": metadata, "spec": spec}
 	return out, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -94,7 +95,7 @@ func headerEdit(e ir.HeaderEdit) (object, report.Report) {
 		e.Remove = e.Remove[:maxConditions]
 	}
 	if len(e.Remove) > 0 {
-		out["remove"] = anys(e.Remove)
+		out["remove"] = manifest.Anys(e.Remove)
 	}
 	return out, found
 }

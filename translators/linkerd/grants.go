@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -119,7 +120,7 @@ func (g granting) serverRoutes(what, key string, matches []any, refs []report.Re
 			if n := len(out); n > 0 {
 				keys = append(keys, strconv.Itoa(n))
 			}
-			a := artifact(httpRoutes, "HTTPRoute", g.workload.Namespace, g.name(what, keys...), object{"parentRefs": parents, "rules": rules}, refs)
+			a := manifest.New(httpRoutes, "HTTPRoute", g.workload.Namespace, g.name(what, keys...), object{"parentRefs": parents, "rules": rules}, refs)
 			a.Rank = rankServerRoute
 			out = append(out, a)
 		}

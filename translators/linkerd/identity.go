@@ -3,6 +3,7 @@ package linkerd
 import (
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -17,7 +18,7 @@ func (m mesh) name(id ir.Identity) (string, bool) {
 
 // authentication makes the object by which authorizations name the callers of a grant.
 func (p party) authentication(namespace string) translators.Artifact {
-	kind, spec := meshTLS, object{"identities": anys(p.identities)}
+	kind, spec := meshTLS, object{"identities": manifest.Anys(p.identities)}
 	if p.everyone {
 		var networks []any
 		for _, n := range p.networks {
@@ -25,7 +26,7 @@ func (p party) authentication(namespace string) translators.Artifact {
 		}
 		kind, spec = networkAuthentication, object{"networks": networks}
 	}
-	a := artifact(authorization, kind, namespace, p.object, spec, p.refs)
+	a := manifest.New(authorization, kind, namespace, p.object, spec, p.refs)
 	a.Rank = rankAuthentication
 	return a
 }
@@ -46,7 +47,7 @@ func (p party) authorize(namespace, name, group, kind, target string, refs []rep
 		"targetRef":                  object{"group": group, "kind": kind, "name": target},
 		"requiredAuthenticationRefs": []any{object{"group": policyGroup, "kind": by, "name": p.object}},
 	}
-	a := artifact(authorization, "AuthorizationPolicy", namespace, name, spec, refs)
+	a := manifest.New(authorization, "AuthorizationPolicy", namespace, name, spec, refs)
 	a.Rank = rankAuthorization
 	return a
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -73,7 +74,7 @@ func TestServersAreAssembled(t *testing.T) {
 	if got := text(o, "spec", "proxyProtocol"); got != "unknown" || len(found) > 0 || text(o, "spec", "accessPolicy") != "deny" {
 		t.Errorf("%v %v", o, found)
 	}
-	if got := text(o, "metadata", "annotations", sourceAnnotation); !strings.Contains(got, "shop/one") || !strings.Contains(got, "shop/two") {
+	if got := text(o, "metadata", "annotations", manifest.SourceAnnotation); !strings.Contains(got, "shop/one") || !strings.Contains(got, "shop/two") {
 		t.Errorf("the sources are %s", got)
 	}
 	if text(one.Payload.(object), "spec", "proxyProtocol") != "opaque" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -77,7 +78,7 @@ func (m mesh) party(w ir.Workload, g ir.Grant) (party, report.Report) {
 	if alone(w, g.Name) {
 		key = key[:3]
 	}
-	p.object = nameOf("meshknot-"+w.Account+"-"+g.Name.Name, key...)
+	p.object = manifest.Name("meshknot-"+w.Account+"-"+g.Name.Name, key...)
 	return p, found
 }
 
@@ -131,7 +132,7 @@ func refused(at report.Ref, message string) report.Finding {
 // probes are the declared probes of a port. The controller lets HTTP probes
 // through by itself until a route is attached to the Server, and gRPC ones never.
 func (m mesh) probes(w ir.Workload, port int32) (p party, needed bool) {
-	p = party{everyone: true, networks: m.probeNetworks, object: nameOf("meshknot-"+w.Account+"-probes", w.Account)}
+	p = party{everyone: true, networks: m.probeNetworks, object: manifest.Name("meshknot-"+w.Account+"-probes", w.Account)}
 	for _, probe := range w.Probes {
 		if probe.Port != port {
 			continue
@@ -167,5 +168,5 @@ type granting struct {
 // name makes a name of something that belongs to the port.
 func (g granting) name(what string, key ...string) string {
 	port := strconv.Itoa(int(g.port))
-	return nameOf("meshknot-"+g.workload.Account+"-"+port+"-"+what, append([]string{g.workload.Account, port, what}, key...)...)
+	return manifest.Name("meshknot-"+g.workload.Account+"-"+port+"-"+what, append([]string{g.workload.Account, port, what}, key...)...)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -113,9 +114,9 @@ func (r routed) http() ([]translators.Artifact, report.Report) {
 		spec := object{"parentRefs": []any{r.parent()}, "rules": g.objects}
 		name := r.name()
 		if i > 0 {
-			name = nameOf(name+"-"+g.first, r.key(g.first, strconv.Itoa(g.part))...)
+			name = manifest.Name(name+"-"+g.first, r.key(g.first, strconv.Itoa(g.part))...)
 		}
-		a := artifact(httpRoutes, "HTTPRoute", r.namespace, name, spec, append(g.refs, r.service.Ref))
+		a := manifest.New(httpRoutes, "HTTPRoute", r.namespace, name, spec, append(g.refs, r.service.Ref))
 		a.Rank = rankRoute
 		out = append(out, a)
 	}
@@ -204,7 +205,7 @@ func (r routed) tcp() ([]translators.Artifact, report.Report) {
 		delete(b.(object), "filters")
 	}
 	spec := object{"parentRefs": []any{r.parent()}, "rules": []any{object{"backendRefs": backends}}}
-	a := artifact(tcpRoutes, "TCPRoute", r.namespace, r.name(), spec, append(routeRefs(one), r.service.Ref))
+	a := manifest.New(tcpRoutes, "TCPRoute", r.namespace, r.name(), spec, append(routeRefs(one), r.service.Ref))
 	a.Rank = rankRoute
 	return []translators.Artifact{a}, found
 }
@@ -221,7 +222,7 @@ func (r routed) name() string {
 	if r.namespace == r.service.Namespace {
 		return "meshknot-" + port
 	}
-	return nameOf("meshknot-"+r.service.Namespace+"-"+port, r.key()...)
+	return manifest.Name("meshknot-"+r.service.Namespace+"-"+port, r.key()...)
 }
 
 func (r routed) key(more ...string) []string {
