@@ -151,7 +151,7 @@ violation contains {"msg": "the split has no owner", "field": "metadata.annotati
 A rule sees nothing but the object and the inventory: no network, no clock, no
 chance, no files. One that calls anything else is refused when it is loaded
 (MK4004), one that does not compile too (MK4002). An evaluation that takes
-longer than 250 ms, or during which the program grows by more than 1 GiB, is
+longer than a second, or during which the program grows by more than 1 GiB, is
 stopped (MK4003). Each of these is an error: a check that was not made never
 passes.
 

@@ -31,7 +31,7 @@ import (
 )
 
 // DefaultTimeout bounds the evaluation of one rule on one object.
-const DefaultTimeout = 250 * time.Millisecond
+const DefaultTimeout = time.Second
 
 // DefaultMemory bounds what a check may allocate beyond what is there when it
 // begins. It protects the machine; it is no quota, for other work of the
