@@ -169,14 +169,22 @@ func outcomes(c Case, features ...feature.Feature) string {
 	return b.String()
 }
 
+// worst is the worst class of a feature's uses. One that is not even looked at,
+// for what it stands in is dropped, is dropped with it.
 func worst(c Case, b translators.Backend, target translators.Target, f feature.Feature) report.Class {
-	out := report.Exact
+	out, asked := report.Exact, false
 	for _, u := range runs(c).Units {
 		for _, claim := range feature.Check(u, b.Name(), b.Supports(target), c.Waivers).Uses {
-			if claim.Feature == f && claim.Row.Class.Worse(out) {
+			if claim.Feature != f {
+				continue
+			}
+			if asked = true; claim.Row.Class.Worse(out) {
 				out = claim.Row.Class
 			}
 		}
+	}
+	if !asked {
+		return report.Dropped
 	}
 	return out
 }
