@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -24,10 +25,13 @@ type backendPart struct {
 }
 
 type artifactPart struct {
-	Type    string       `json:"type"`
-	Name    string       `json:"name"`
-	Payload any          `json:"payload"`
-	Refs    []report.Ref `json:"refs"`
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// Audience is left out where it is everybody. Artifacts of one name differ in it,
+	// and a proxy gets the one with the narrowest.
+	Audience ir.Audience  `json:"audience,omitzero"`
+	Payload  any          `json:"payload"`
+	Refs     []report.Ref `json:"refs"`
 }
 
 func (a *app) emitJSON(t translation) error {
@@ -45,7 +49,7 @@ func (a *app) emitJSON(t translation) error {
 			if refs == nil {
 				refs = []report.Ref{}
 			}
-			part.Artifacts = append(part.Artifacts, artifactPart{one.ID.Type, one.ID.Name, payload, refs})
+			part.Artifacts = append(part.Artifacts, artifactPart{one.ID.Type, one.ID.Name, one.Audience, payload, refs})
 		}
 		doc.Backends = append(doc.Backends, part)
 	}

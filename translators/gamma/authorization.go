@@ -50,6 +50,16 @@ func (b backend) authorizer(t translators.Target) (translators.Backend, translat
 	return b.authorization[i], to, true
 }
 
+// unguarded tells of a namespace that has to deny by default. The table speaks of
+// workloads only, and there may be none that is known.
+func unguarded(u ir.Unit) report.Report {
+	if u.Namespace == nil || !u.Namespace.Enforced {
+		return nil
+	}
+	return report.Report{report.New(report.Withheld, report.Ref{Kind: "Namespace", Name: u.Namespace.Name},
+		"what is not granted is denied: "+noAccess).WithClass(report.Dropped)}
+}
+
 func takesForm(b translators.Backend) bool {
 	c, ok := b.(translators.Configurable)
 	return ok && slices.ContainsFunc(c.Options(), func(o translators.Option) bool { return o.Key == formOption })
@@ -57,9 +67,12 @@ func takesForm(b translators.Backend) bool {
 
 // authorize lets another back end write who may call. Gateways are not its business.
 func (b backend) authorize(u ir.Unit, t translators.Target) ([]translators.Artifact, report.Report) {
-	a, to, ok := b.authorizer(t)
-	if !ok || u.Gateway != nil || u.VirtualHost != nil || u.Endpoints != nil {
+	if u.Gateway != nil || u.VirtualHost != nil || u.Endpoints != nil {
 		return nil, nil
+	}
+	a, to, ok := b.authorizer(t)
+	if !ok {
+		return nil, unguarded(u)
 	}
 	out, found := a.Translate(u, to)
 	for i := range out {

@@ -3,6 +3,7 @@ package linkerd
 import (
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,9 +181,13 @@ func (m mesh) server(w ir.Workload, c class, p serverPort) translators.Artifact 
 	return a
 }
 
+// unfit is what a label's value may hold and a name may not: an underscore, and a dot
+// that does not stand between letters or digits.
+var unfit = regexp.MustCompile(`[-_]*\.[-_.]+|[-_]+\.|_`)
+
 // word makes a label's value fit for a name.
 func word(value string) string {
-	return strings.Trim(strings.ReplaceAll(strings.ToLower(value), "_", "-"), "-.")
+	return strings.Trim(unfit.ReplaceAllString(strings.ToLower(value), "-"), "-.")
 }
 
 // Assemble joins what accounts with the same labels say of one Server. They differ
