@@ -217,8 +217,9 @@ func beside(b bundle.Bundle) []string {
 	return names
 }
 
-// measure unpacks a bundle into nothing, to see that it keeps the limits and
-// that no file is there twice, of which one might be verified and the other used.
+// measure unpacks a bundle into nothing, to see that it keeps the limits, that no
+// file is there twice, of which one might be verified and the other used, and that
+// nothing is there that nobody verifies: a link, or what stands behind the end.
 func measure(packed []byte) error {
 	if len(packed) > MaxBundleBytes {
 		return refuse("the bundle has more than %d bytes", MaxBundleBytes)
@@ -227,13 +228,14 @@ func measure(packed []byte) error {
 	if err != nil {
 		return refuse("not a bundle: %v", err)
 	}
-	files := tar.NewReader(io.LimitReader(unzipped, maxUnpackedBytes+headerBytes*maxBundleFiles))
+	content := &io.LimitedReader{R: unzipped, N: maxUnpackedBytes + headerBytes*maxBundleFiles}
+	files := tar.NewReader(content)
 	seen := map[string]bool{}
 	total := int64(0)
 	for {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return ended(content)
 		}
 		if err != nil {
 			return refuse("not a bundle: %v", err)
@@ -241,6 +243,8 @@ func measure(packed []byte) error {
 		name := path.Clean("/" + header.Name)
 		total += header.Size
 		switch {
+		case header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeDir:
+			return refuse("%s is neither a file nor a directory", name)
 		case seen[name]:
 			return refuse("%s is there twice", name)
 		case len(seen) == maxBundleFiles:
@@ -251,5 +255,23 @@ func measure(packed []byte) error {
 			return refuse("the bundle has more than %d bytes when it is unpacked", maxUnpackedBytes)
 		}
 		seen[name] = true
+	}
+}
+
+// ended reads what stands behind the end of an archive: nothing but zeros may.
+func ended(content *io.LimitedReader) error {
+	rest := make([]byte, headerBytes)
+	for {
+		n, err := content.Read(rest)
+		switch {
+		case slices.ContainsFunc(rest[:n], func(b byte) bool { return b != 0 }):
+			return refuse("something stands behind the end of the bundle")
+		case content.N <= 0: // it was cut here, and goes on
+			return refuse("the bundle has more than %d bytes when it is unpacked", maxUnpackedBytes)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return refuse("not a bundle: %v", err)
+		}
 	}
 }

@@ -27,11 +27,10 @@ type backendPart struct {
 type artifactPart struct {
 	Type string `json:"type"`
 	Name string `json:"name"`
-	// Audience is left out where it is everybody. Artifacts of one name differ in it,
-	// and a proxy gets the one with the narrowest.
-	Audience ir.Audience  `json:"audience,omitzero"`
-	Payload  any          `json:"payload"`
-	Refs     []report.Ref `json:"refs"`
+	// Namespace whose proxies get this in place of the artifact of the same name.
+	For     string       `json:"forNamespace,omitempty"`
+	Payload any          `json:"payload"`
+	Refs    []report.Ref `json:"refs"`
 }
 
 func (a *app) emitJSON(t translation) error {
@@ -49,11 +48,20 @@ func (a *app) emitJSON(t translation) error {
 			if refs == nil {
 				refs = []report.Ref{}
 			}
-			part.Artifacts = append(part.Artifacts, artifactPart{one.ID.Type, one.ID.Name, one.Audience, payload, refs})
+			part.Artifacts = append(part.Artifacts, artifactPart{one.ID.Type, one.ID.Name, instead(one.Audience), payload, refs})
 		}
 		doc.Backends = append(doc.Backends, part)
 	}
 	return report.WriteJSON(a.out, doc)
+}
+
+// instead returns the namespace for which an artifact replaces that of
+// everybody: the callers of one namespace are nobody's audience else.
+func instead(a ir.Audience) string {
+	if a.Account != "" {
+		return ""
+	}
+	return a.Namespace
 }
 
 func located(t translation, found report.Report) []any {

@@ -55,6 +55,7 @@ func (m *Migration) Convert() Conversion {
 	}
 	c.Found = append(c.Found, routed...)
 	m.rejected(&c)
+	m.absent(&c, stays)
 	c.Found = c.Found.Sorted()
 	for _, o := range m.objects() {
 		if ref := o.Ref(""); !stays[ref] && !o.Rejected && !m.maybeNamed(o) {
@@ -168,6 +169,16 @@ func (m *Migration) rejected(c *Conversion) {
 	for _, o := range m.set.Rejected {
 		if fromSMI(o.Ref("")) {
 			c.Found = append(c.Found, byHand(o.Ref(""), "the object is in error, so it routes nothing and allows nothing, and nothing is made of it: correct it or remove it"))
+		}
+	}
+}
+
+// absent leaves what routes a Service that was not given: nothing is made of it,
+// and what was given may not be all that there is.
+func (m *Migration) absent(c *Conversion, stays map[report.Ref]bool) {
+	for _, f := range m.found {
+		if at := f.Source.Object(); f.Code == report.NoEffect && fromSMI(at) && f.Source.Field == "spec.service" && !stays[at] {
+			c.Found, stays[at] = append(c.Found, byHand(f.Source, "the Service was not given, so nothing is made of what routes it: give the Service too, or remove this where there is none")), true
 		}
 	}
 }

@@ -128,6 +128,26 @@ spec:
 	}
 }
 
+// What routes a Service that was not given may route one that is there: it is not
+// said to be replaced by nothing.
+func TestWhatRoutesAnUnknownServiceStays(t *testing.T) {
+	const lost = `
+apiVersion: split.smi-spec.io/v1alpha4
+kind: TrafficSplit
+metadata: {name: lost, namespace: shop}
+spec:
+  service: elsewhere
+  backends: [{service: web-v1, weight: 1}]
+`
+	c := of("", services, split, lost).Convert()
+	if got := names(c.Replaced); got != "HTTPRouteGroup/beta TrafficSplit/web" {
+		t.Errorf("replaced are %s", got)
+	}
+	if all := c.ByHand(); len(all) != 1 || all[0].Source.Name != "lost" {
+		t.Errorf("by hand: %v", all)
+	}
+}
+
 // Routes that are no SMI are not written again.
 func TestRoutesOfGatewayAPIStay(t *testing.T) {
 	const other = `

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,24 +22,34 @@ func (m mesh) intentions(name string, sources []any) translators.Artifact {
 }
 
 // workload makes the intentions for every service that the workload is behind.
-func (m mesh) workload(w ir.Workload) []translators.Artifact {
+func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 	if !w.Enforced {
-		return nil
+		return nil, nil
 	}
 	part := ir.Unit{Workload: &w}.Key().String()
 	var out []translators.Artifact
+	var found report.Report
 	for _, s := range m.servers(w) {
-		allowed := m.allowed(w.Grants, s.ports)
+		allowed, protocol := m.allowed(w.Grants, s.ports), protocolOf(s.protocols())
+		if slices.ContainsFunc(allowed, permits) {
+			if protocol == protocols[ir.TCP] {
+				allowed = slices.DeleteFunc(allowed, permits)
+				found = append(found, report.New(report.Lossy, w.Ref, fmt.Sprintf(
+					"the ports of the service %s do not speak the same, so it speaks TCP in Consul, which tells no requests apart there: who is granted some is granted none", s.name)).
+					WithClass(report.Narrowed))
+			} else { // Consul takes permissions only for what speaks HTTP
+				out = append(out, m.serviceDefaults(s.name, protocol, part))
+			}
+		}
 		entry := m.intentions(s.name, append(allowed, denied()))
 		entry.Rank, entry.Part = rankAccess, part
 		out = append(out, entry)
-		if slices.ContainsFunc(allowed, func(s any) bool { return s.(object)["Permissions"] != nil }) {
-			// Consul takes permissions only for what speaks HTTP.
-			out = append(out, m.serviceDefaults(s.name, protocolOf(s.protocols()), part))
-		}
 	}
-	return referring(out, refsOf(w))
+	return referring(out, refsOf(w)), found
 }
+
+// permits reports whether a source is let through by what it asks.
+func permits(source any) bool { return source.(object)["Permissions"] != nil }
 
 // allowed lists who may call a service: whom every port of it allows, for
 // intentions know of no ports.

@@ -118,6 +118,36 @@ func TestPorts(t *testing.T) {
 	is(t, only(t, out, "service-intentions", "metrics")["Sources"], `[{Name: '*', Action: deny}]`)
 }
 
+// Consul refuses an entry with permissions for a service that speaks no HTTP, and the
+// deny with it: where ports speak different protocols nothing is told apart.
+func TestMixedProtocols(t *testing.T) {
+	some, whole := grant("web", onPath(ir.MatchExact, "/a")), grant("admin", all())
+	for _, other := range []ir.Protocol{ir.GRPC, ir.HTTP2, ir.TCP} {
+		g, h := some, whole
+		g.Ports = append(slices.Clone(g.Ports), ir.GrantPort{Number: 9090})
+		h.Ports = append(slices.Clone(h.Ports), ir.GrantPort{Number: 9090})
+		rest := grant("web", all())
+		rest.Ports = []ir.GrantPort{{Number: 9090}}
+		u := workload("bookstore", ir.HTTP, []string{"books"}, g, h, rest)
+		u.Workload.Ports = append(u.Workload.Ports, ir.WorkloadPort{Number: 9090, Protocol: other, Services: []ir.ServicePort{{Service: shop("books"), Port: 90}}})
+		out, found := made(t, translators.Target{}, u)
+		is(t, only(t, out, "service-intentions", "books")["Sources"],
+			`[{Name: admin, Description: account shop/admin-account, Action: allow}, {Name: '*', Action: deny}]`)
+		if len(out) != 1 || len(found) != 1 || found[0].Class != report.Narrowed {
+			t.Errorf("%s: %v %v", other, kinds(out), found)
+		}
+	}
+	// Two Services of one name that speak different protocols are an error; until it
+	// is corrected the permissions stand.
+	http := workload("one", ir.HTTP, []string{"books"}, some)
+	tcp := ir.Unit{Service: &ir.Service{Namespace: "a", Name: "books", Ports: []ir.Port{{Number: 80, Protocol: ir.TCP}}}}
+	out, found := made(t, translators.Target{}, tcp, http)
+	is(t, only(t, out, "service-defaults", "books")["Protocol"], "http")
+	if len(found) != 1 || found[0].Code != report.Claimed {
+		t.Error(found)
+	}
+}
+
 // What several accounts behind a service allow alike is allowed.
 func TestIntersection(t *testing.T) {
 	a, b := onPath(ir.MatchExact, "/a"), onPath(ir.MatchExact, "/b")

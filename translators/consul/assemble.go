@@ -21,9 +21,14 @@ func (backend) Assemble(parts []translators.Artifact) (translators.Artifact, rep
 	return allowedByAll(parts)
 }
 
-// spoken joins service-defaults, which differ in nothing but the protocol.
+// spoken joins service-defaults, which differ in nothing but the protocol. Where they
+// do, that of a workload stays: Consul would refuse its permissions, and with them
+// its deny, for a service that speaks no HTTP.
 func spoken(parts []translators.Artifact) (translators.Artifact, report.Report) {
-	first := parts[0]
+	first, out := parts[0], parts[0]
+	if i := slices.IndexFunc(parts, func(p translators.Artifact) bool { return p.Unit.Kind == ir.KindWorkload }); i > 0 {
+		out = parts[i]
+	}
 	var found report.Report
 	for _, p := range parts[1:] {
 		says, other := field(bodyOf(first), "Protocol"), field(bodyOf(p), "Protocol")
@@ -37,7 +42,7 @@ func spoken(parts []translators.Artifact) (translators.Artifact, report.Report) 
 				first.Unit, p.Unit, ir.Name{Namespace: p.Unit.Namespace, Name: p.Unit.Name})).WithClass(report.Approximated).With(refOf(first)))
 		}
 	}
-	return first, found
+	return out, found
 }
 
 func nameIn(a translators.Artifact) string {

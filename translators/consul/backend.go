@@ -63,7 +63,7 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 	case u.Service != nil:
 		return m.service(*u.Service)
 	case u.Workload != nil:
-		return m.workload(*u.Workload), nil
+		return m.workload(*u.Workload)
 	}
 	return nil, nil
 }

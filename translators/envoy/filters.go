@@ -25,6 +25,7 @@ type router struct {
 func (o router) complete(r ir.Route, entry *routev3.Route) []*routev3.Route {
 	switch {
 	case r.Redirect != nil:
+		entry.ResponseHeadersToAdd, entry.ResponseHeadersToRemove = xds.Headers(r.ResponseHeaders)
 		return o.redirect(*r.Redirect, entry)
 	case r.Status != 0:
 		entry.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: uint32(r.Status)}}

@@ -35,6 +35,11 @@ func gateway(g ir.Gateway, o options) ([]translators.Artifact, report.Report) {
 			found = append(found, report.New(report.BadValue, p.Ref, err.Error()))
 			continue
 		}
+		if o.taken(at) {
+			found = append(found, report.New(report.BadValue, p.Ref, fmt.Sprintf("Envoy itself listens on port %d, for redirected connections", at.port)).WithClass(report.Dropped).
+				WithHint(fmt.Sprintf("choose another port, or another place: --option envoy.%s%s:%d=HOST:PORT", gatewayOption, name, p.Number)))
+			continue
+		}
 		refs := []report.Ref{g.Ref, p.Ref}
 		for _, l := range p.Listeners {
 			refs = append(refs, l.Ref)

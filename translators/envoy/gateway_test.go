@@ -303,3 +303,50 @@ func BenchmarkGateway(b *testing.B) {
 		}
 	}
 }
+
+// Of two listeners at one place Envoy refuses the second, so a Gateway does not
+// get the ports at which redirected connections arrive, unless nothing is
+// redirected or it is given another place.
+func TestGatewayPortsOfEnvoy(t *testing.T) {
+	for _, c := range []struct {
+		port    int32
+		options map[string]string
+		good    bool
+	}{
+		{80, nil, true},
+		{envoy.OutboundPort, nil, false},
+		{envoy.InboundPort, nil, false},
+		{envoy.OutboundPort, map[string]string{"listen.shop/web:80": "127.0.0.1:9000"}, true},
+		{envoy.InboundPort, map[string]string{"listen.shop/web:80": "127.0.0.1:9000"}, false},
+		{envoy.InboundPort, map[string]string{"gateway.infra/edge:15006": "0.0.0.0:9000"}, true},
+		{80, map[string]string{"gateway.infra/edge:80": "0.0.0.0:15001"}, false},
+	} {
+		out := assemble(t, c.options, edgeGateway(c.port))
+		if good := len(out.Findings) == 0 && len(out.Artifacts) > 0; good != c.good {
+			t.Errorf("port %d, %v: %d artifacts, %v", c.port, c.options, len(out.Artifacts), out.Findings)
+		}
+	}
+}
+
+// A redirect's answer is edited like any other, in each of its entries.
+func TestRedirectHeaders(t *testing.T) {
+	r := ir.Route{Name: "moved", Matches: all(), Redirect: &ir.Redirect{Scheme: "https", Status: 301},
+		ResponseHeaders: &ir.HeaderEdit{Set: []ir.Header{{Name: "x-a", Value: "b"}}, Remove: []string{"x-b"}}}
+	out := assemble(t, nil, edgeGateway(80), vhost(80, "*", r))
+	entries := 0
+	for _, a := range out.Artifacts {
+		c, ok := a.Payload.(*routev3.RouteConfiguration)
+		if !ok {
+			continue
+		}
+		for _, e := range c.GetVirtualHosts()[0].GetRoutes() {
+			entries++
+			if add := e.GetResponseHeadersToAdd(); len(add) != 1 || add[0].GetHeader().GetKey() != "x-a" || !slices.Equal(e.GetResponseHeadersToRemove(), []string{"x-b"}) {
+				t.Errorf("%v", e)
+			}
+		}
+	}
+	if entries != 2 {
+		t.Errorf("%d entries, want one for hosts with a port and one for those without", entries)
+	}
+}

@@ -147,6 +147,12 @@ func (o options) gateway(g ir.Name, port int32) (place, error) {
 	return at, nil
 }
 
+// taken reports whether Envoy itself listens at a place: of two listeners at one
+// it refuses the second.
+func (o options) taken(at place) bool {
+	return at.host == "0.0.0.0" && (at.port == OutboundPort && o.redirected(listenOption) || at.port == InboundPort && o.redirected(inboundOption))
+}
+
 func splitAddress(s string) (string, uint32, error) {
 	host, port, _ := net.SplitHostPort(s) // what has no port has none in range either
 	n, err := strconv.ParseUint(port, 10, 16)

@@ -75,6 +75,23 @@ func TestWithoutAuthorizationAllIsWithheld(t *testing.T) {
 	}
 }
 
+// A namespace that denies by default is withheld too: no workload of it may be known.
+func TestWithoutAuthorizationANamespaceIsWithheld(t *testing.T) {
+	u := ir.Unit{Namespace: &ir.Namespace{Name: "shop", Enforced: true}}
+	p := translators.Translate(u, New(istio.New()), translators.Target{}, nil)
+	if !p.Withheld || len(p.Findings) != 1 || !strings.Contains(p.Findings[0].Message, "--authorization") {
+		t.Errorf("%+v", p)
+	}
+	with := translators.Target{Options: map[string]string{authorizationOption: "istio"}}
+	if p := translators.Translate(u, New(istio.New()), with, nil); p.Withheld || len(p.Artifacts) == 0 {
+		t.Errorf("Istio denies for a whole namespace: %+v", p)
+	}
+	u.Namespace.Enforced = false
+	if p := translators.Translate(u, New(istio.New()), translators.Target{}, nil); p.Withheld {
+		t.Errorf("nothing is to be denied: %+v", p)
+	}
+}
+
 func TestOptionsAndVersionAreForwarded(t *testing.T) {
 	b := New(istio.New()).(backend)
 	_, to, ok := b.authorizer(translators.Target{TrustDomain: "example.org", Options: map[string]string{

@@ -3,6 +3,7 @@ package gatewayapi
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -121,7 +122,9 @@ func (d *decoder) modifier(at string, m *gatewayv1.HTTPHeaderFilter) {
 		var names []string
 		for i, h := range list.headers {
 			d.needs(headerForm, input.Field(input.Element(field, i), "name"), string(h.Name))
-			d.text(input.Field(input.Element(field, i), "value"), h.Value, 4096)
+			value := input.Field(input.Element(field, i), "value")
+			d.text(value, h.Value, 4096)
+			d.printed(value, h.Value)
 			names = append(names, string(h.Name))
 		}
 		d.unique(names, func(i int) string { return input.Element(field, i) }, "header")
@@ -131,6 +134,15 @@ func (d *decoder) modifier(at string, m *gatewayv1.HTTPHeaderFilter) {
 	d.unique(m.Remove, func(i int) string { return input.Element(field, i) }, "header")
 	for i, name := range m.Remove { // the CRD lets any text pass, which no proxy does
 		d.is(headerForm, input.Element(field, i), name)
+	}
+}
+
+// printed checks that a text can stand on a line of a message. The CRD lets any
+// pass; a proxy refuses it, and with it all routes of whoever shares the port.
+func (d *decoder) printed(field, s string) {
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	if strings.ContainsFunc(s, control) {
+		d.bad(field, "%q holds a control character, which no message may", s)
 	}
 }
 
@@ -188,6 +200,10 @@ func (d *decoder) pathModifier(at string, m *gatewayv1.HTTPPathModifier, prefixe
 			d.bad(field, "%s does not belong to type %s", p.field, m.Type)
 		case p.value != nil && len(*p.value) > 1024:
 			d.bad(field, "longer than 1024 characters")
+		case p.value != nil && strings.ContainsAny(*p.value, " ?#"):
+			d.bad(field, "%q holds a character that ends a path; write %%20, %%3F or %%23", *p.value)
+		case p.value != nil:
+			d.printed(field, *p.value)
 		}
 	}
 	if m.ReplacePrefixMatch != nil && !prefixed {

@@ -45,6 +45,9 @@ func listenerSet(d *decoder, w gatewayv1.ListenerSet) *ListenerSet {
 	check(d, kindForm, "spec.parentRef.kind", p.Kind)
 	check(d, labelForm, "spec.parentRef.namespace", p.Namespace)
 	d.needs(nameForm, "spec.parentRef.name", string(p.Name))
+	if group, kind := string(value(p.Group, Group)), string(value(p.Kind, KindGateway)); group != Group || kind != KindGateway {
+		d.foreign("spec.parentRef", kind, group, "")
+	}
 	d.some("spec.listeners", len(w.Spec.Listeners), 64)
 	var all []gatewayv1.Listener
 	for _, l := range w.Spec.Listeners {

@@ -47,6 +47,20 @@ func (d *decoder) parentRef(at string, p gatewayv1.ParentReference) {
 	d.needs(nameForm, input.Field(at, "name"), string(p.Name))
 	check(d, sectionForm, input.Field(at, "sectionName"), p.SectionName)
 	d.port(input.Field(at, "port"), p.Port)
+	switch group, kind := string(value(p.Group, Group)), string(value(p.Kind, KindGateway)); {
+	case group == Group && (kind == KindGateway || kind == KindListenerSet):
+	case group == "" && kind == kube.KindService:
+	case kind == kube.KindService:
+		d.foreign(at, kind, group, `; the group of Services is "", which has to be written`)
+	default:
+		d.foreign(at, kind, group, "")
+	}
+}
+
+// foreign reports a parent of a kind that is not read. Others may know it, so the
+// object is none the worse.
+func (d *decoder) foreign(at, kind, group, more string) {
+	d.say(report.UnknownParent, at, fmt.Sprintf("nothing is known of parents of kind %s in group %q, so this reference has no effect%s", kind, group, more))
 }
 
 func (d *decoder) port(field string, p *gatewayv1.PortNumber) {

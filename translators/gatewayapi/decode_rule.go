@@ -115,12 +115,12 @@ func (d *decoder) path(at string, p gatewayv1.HTTPPathMatch) {
 		return
 	}
 	for _, part := range []string{"//", "/./", "/../", "%2f", "%2F", "#"} {
-		if strings.Contains(s, part) {
+		if strings.Contains(unescaped(s), part) {
 			d.bad(field, "%q holds %q, which a normalised path does not", s, part)
 			return
 		}
 	}
-	if strings.HasSuffix(s, "/.") || strings.HasSuffix(s, "/..") {
+	if plain := unescaped(s); strings.HasSuffix(plain, "/.") || strings.HasSuffix(plain, "/..") {
 		d.bad(field, "%q ends in a dot segment, which a normalised path does not", s)
 		return
 	}

@@ -25,9 +25,10 @@ func (l *lowering) action(o input.Object, r rule) ir.Route {
 	case !good:
 		return ir.Route{Ref: route.Ref, Status: 500}
 	case route.Redirect != nil:
-		l.redirected(o, r)
+		l.unasked(o, r, "redirects and asks no backend", gatewayv1.HTTPRouteFilterRequestRedirect, gatewayv1.HTTPRouteFilterResponseHeaderModifier)
 		return ir.Route{Ref: route.Ref, Redirect: route.Redirect, ResponseHeaders: route.ResponseHeaders}
 	case len(r.backends) == 0:
+		l.unasked(o, r, "has no backendRefs, so every request of it fails")
 		return ir.Route{Ref: route.Ref, Status: 500}
 	}
 	for i, b := range r.backends {
@@ -37,16 +38,17 @@ func (l *lowering) action(o input.Object, r rule) ir.Route {
 	return route
 }
 
-// redirected reports what has no effect since a redirect asks no backend.
-func (l *lowering) redirected(o input.Object, r rule) {
+// unasked reports what has no effect since a rule asks no backend; those filters
+// that have one all the same are named.
+func (l *lowering) unasked(o input.Object, r rule, why string, holding ...gatewayv1.HTTPRouteFilterType) {
 	for i, f := range r.filters {
-		if f.RequestHeaderModifier != nil || f.RequestMirror != nil {
+		if !slices.Contains(holding, f.Type) {
 			l.add(report.New(report.NoEffect, o.Ref(input.Element(input.Field(r.field, "filters"), i)),
-				string(f.Type)+" has no effect, for the rule redirects and asks no backend"))
+				string(f.Type)+" has no effect, for the rule "+why))
 		}
 	}
 	if r.timeouts != nil {
-		l.add(report.New(report.NoEffect, o.Ref(input.Field(r.field, "timeouts")), "timeouts have no effect, for the rule redirects and asks no backend"))
+		l.add(report.New(report.NoEffect, o.Ref(input.Field(r.field, "timeouts")), "timeouts have no effect, for the rule "+why))
 	}
 }
 
@@ -97,8 +99,10 @@ func (l *lowering) edit(o input.Object, w *gatewayv1.HTTPHeaderFilter, field str
 	}
 	e := &ir.HeaderEdit{Ref: o.Ref(field)}
 	removed, done := map[string]bool{}, map[string]string{}
-	for _, name := range w.Remove {
-		removed[strings.ToLower(name)] = true
+	for i, name := range w.Remove {
+		if !l.framing(o, name, input.Element(input.Field(field, "remove"), i)) {
+			removed[strings.ToLower(name)] = true
+		}
 	}
 	for i, h := range w.Set {
 		if at := input.Element(input.Field(field, "set"), i); l.first(o, done, h, at) {
@@ -115,11 +119,23 @@ func (l *lowering) edit(o input.Object, w *gatewayv1.HTTPHeaderFilter, field str
 		}
 	}
 	for _, name := range w.Remove {
-		if name = strings.ToLower(name); done[name] == "" && !slices.Contains(e.Remove, name) {
+		if name = strings.ToLower(name); removed[name] && done[name] == "" && !slices.Contains(e.Remove, name) {
 			e.Remove = append(e.Remove, name)
 		}
 	}
 	return e
+}
+
+// framing reports a header that says where a message ends or what becomes of the
+// connection. Each proxy has its own; an edit would let two of them see different
+// requests in the same bytes, so it is not made.
+func (l *lowering) framing(o input.Object, name, at string) bool {
+	switch name = strings.ToLower(name); name {
+	case "connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		l.add(report.New(report.NoEffect, o.Ref(at), "header "+name+" belongs to the connection between two proxies, so it is not edited"))
+		return true
+	}
+	return false
 }
 
 func header(h gatewayv1.HTTPHeader) ir.Header {
@@ -130,6 +146,9 @@ func header(h gatewayv1.HTTPHeader) ir.Header {
 // not differ by letter case, and of several entries the first holds.
 func (l *lowering) first(o input.Object, done map[string]string, h gatewayv1.HTTPHeader, at string) bool {
 	name := header(h).Name
+	if l.framing(o, name, at) {
+		return false
+	}
 	if other := done[name]; other != "" {
 		l.add(report.New(report.NoEffect, o.Ref(at), "header "+name+" is given already, of which the first holds").With(o.Ref(other)))
 		return false
@@ -156,14 +175,20 @@ func pathEdit(w *gatewayv1.HTTPPathModifier) *ir.PathEdit {
 	switch {
 	case w == nil:
 		return nil
+	case w.Type == gatewayv1.PrefixMatchHTTPPathModifier && value(w.ReplacePrefixMatch, "") == "":
+		return &ir.PathEdit{Prefix: true} // taken off
 	case w.Type == gatewayv1.PrefixMatchHTTPPathModifier:
-		return &ir.PathEdit{Prefix: true, Value: value(w.ReplacePrefixMatch, "")}
+		return &ir.PathEdit{Prefix: true, Value: rooted(*w.ReplacePrefixMatch)}
 	}
-	path := value(w.ReplaceFullPath, "")
-	if !strings.HasPrefix(path, "/") { // a path starts with a slash
-		path = "/" + path
+	return &ir.PathEdit{Value: rooted(value(w.ReplaceFullPath, ""))}
+}
+
+// rooted writes a path as it is asked for: what starts with no slash is none.
+func rooted(path string) string {
+	if strings.HasPrefix(path, "/") {
+		return path
 	}
-	return &ir.PathEdit{Value: path}
+	return "/" + path
 }
 
 // mirror adds a mirror. One that leads nowhere gets no copies and is reported.

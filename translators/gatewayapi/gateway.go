@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/meshknot/meshknot/translators/input"
@@ -25,12 +27,12 @@ func gatewayKeys(o input.Object, r input.Reader) []ir.Key {
 	switch v := o.Value.(type) {
 	case *Gateway:
 		w := place{r, o, v, listenersOf(r, o, v)}
-		return append(w.hosts(o.ID), gatewayKey(nameOf(o)))
+		return slices.Concat(w.hosts(o.ID), w.sharing(), []ir.Key{gatewayKey(nameOf(o))})
 	case *ListenerSet:
 		name, _ := gatewayOfSet(o)
 		keys := []ir.Key{gatewayKey(name)}
 		if w, ok := placeAt(r, name); ok {
-			keys = append(keys, w.hosts(o.ID)...)
+			keys = slices.Concat(keys, w.hosts(o.ID), w.sharing())
 		}
 		return keys
 	}
@@ -125,7 +127,10 @@ func lowerGateway(r input.Reader, g *ir.Gateway) report.Report {
 		return low.found
 	}
 	g.Ref, g.Class = w.gateway.Ref(""), string(w.spec.Spec.GatewayClassName)
-	g.Identity, g.Ports = identityOf(w.gateway, w.spec), ports(w.all)
+	g.Identity, g.Ports = identityOf(w.gateway, w.spec), low.free(w, ports(w.all))
+	if a := w.spec.Spec.AllowedListeners; a != nil && a.Namespaces != nil {
+		low.selector(w.gateway, "spec.allowedListeners.namespaces", value(a.Namespaces.From, ""), a.Namespaces.Selector)
+	}
 	for _, l := range w.all {
 		low.listener(l)
 	}
@@ -161,10 +166,20 @@ func (low *lowering) listener(l listener) {
 		}
 		low.add(report.New(report.NoListener, l.ref("protocol"), fmt.Sprintf("listener %s asks for %s, %s: nothing listens on port %d for it", l.Name, l.Protocol, why, l.Port)))
 	}
+	if a := l.AllowedRoutes; a != nil && a.Namespaces != nil {
+		low.selector(l.owner, input.Field(input.Field(l.field, "allowedRoutes"), "namespaces"), value(a.Namespaces.From, ""), a.Namespaces.Selector)
+	}
 	if _, others := l.kinds(); others && l.Protocol == "HTTP" {
-		low.add(report.New(report.NoListener, l.ref("allowedRoutes.kinds"),
+		low.add(report.New(report.NoListener, l.owner.Ref(input.Field(input.Field(l.field, "allowedRoutes"), "kinds")),
 			fmt.Sprintf("listener %s allows kinds of routes that cannot be attached to %s; those have no effect", l.Name, l.Protocol)).
 			WithHint("allow HTTPRoute or GRPCRoute"))
+	}
+}
+
+// selector reports a selector of namespaces that selects none, for it cannot be read.
+func (low *lowering) selector(o input.Object, at string, from gatewayv1.FromNamespaces, s *metav1.LabelSelector) {
+	if why := unreadable(from, s); why != "" {
+		low.add(report.New(report.NoEffect, o.Ref(at), "the selector lets in no namespace: "+why).WithHint("correct " + at + ".selector"))
 	}
 }
 
@@ -185,6 +200,10 @@ func (low *lowering) attached(w *place, owner input.Object) {
 						WithHint("give the routes different host names or listeners").With(a.lost.Ref("")))
 				case len(a.to) == 0:
 					low.add(report.New(report.NotAttached, o.Ref(p.field), a.message))
+				case slices.ContainsFunc(a.to, listener.served) && len(w.hostsOfRoute(o, p)) == 0:
+					low.add(report.New(report.NoEffect, o.Ref(p.field), fmt.Sprintf(
+						"%s takes the route, but all requests for its host names are those of listeners with more specific ones", p)).
+						WithHint("attach it to those listeners, or give it other host names"))
 				}
 			}
 		}

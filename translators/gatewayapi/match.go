@@ -2,6 +2,8 @@ package gatewayapi
 
 import (
 	"cmp"
+	"encoding/hex"
+	"regexp"
 	"regexp/syntax"
 	"strings"
 
@@ -66,15 +68,26 @@ func (l *lowering) path(o input.Object, field string, w *gatewayv1.HTTPPathMatch
 	written := value(w.Value, "/")
 	switch value(w.Type, gatewayv1.PathMatchPathPrefix) {
 	case gatewayv1.PathMatchExact:
-		return []ir.StringMatch{{Kind: ir.MatchExact, Value: written}}, exactPath, 0
+		return []ir.StringMatch{{Kind: ir.MatchExact, Value: unescaped(written)}}, exactPath, 0
 	case gatewayv1.PathMatchRegularExpression:
 		alternatives, _ := l.pattern(o, input.Field(field, "value"), written)
 		return alternatives, regexPath, len(written)
 	}
-	if prefix := strings.TrimRight(written, "/"); prefix != "" {
+	if prefix := strings.TrimRight(unescaped(written), "/"); prefix != "" {
 		return []ir.StringMatch{{Kind: ir.MatchSegments, Value: prefix}}, prefixPath, len(prefix)
 	}
 	return []ir.StringMatch{{Kind: ir.MatchAny}}, prefixPath, 1
+}
+
+// escape is that of an unreserved character, which a normalised path does not hold.
+var escape = regexp.MustCompile(`%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])`)
+
+// unescaped writes a path as it is once requests are normalised: "/%7Ea" is "/~a".
+func unescaped(path string) string {
+	return escape.ReplaceAllStringFunc(path, func(s string) string {
+		c, _ := hex.DecodeString(s[1:])
+		return string(c)
+	})
 }
 
 // pattern reads an expression for a whole value.

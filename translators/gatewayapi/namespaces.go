@@ -25,6 +25,20 @@ func letsIn(r input.Reader, own, namespace string, from gatewayv1.FromNamespaces
 	return false
 }
 
+// unreadable returns why a selector, if it is asked, selects nothing at all.
+func unreadable(from gatewayv1.FromNamespaces, selector *metav1.LabelSelector) string {
+	if from != gatewayv1.NamespacesFromSelector {
+		return ""
+	}
+	if selector == nil {
+		return "there is none"
+	}
+	if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // selects reports whether a selector holds for a namespace. The API server gives
 // every namespace its name as a label; of one that is not given nothing else is
 // known, and a selector that asks for more does not let it in.

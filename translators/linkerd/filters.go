@@ -19,7 +19,11 @@ func (r routed) action(one ir.Route) (object, report.Report) {
 		if why != "" {
 			return nil, report.Report{lossy(one.Redirect.Ref, report.Dropped, why)}
 		}
-		return object{"filters": []any{filter}}, nil
+		var found report.Report
+		if e := one.ResponseHeaders; e != nil { // its proxies edit what a backend answers
+			found = append(found, lossy(e.Ref, report.Dropped, "Linkerd does not edit the headers of a redirect"))
+		}
+		return object{"filters": []any{filter}}, found
 	case one.Status != 0 && one.Status != 500:
 		return nil, report.Report{lossy(one.Ref, report.Dropped, fmt.Sprintf(
 			"Linkerd answers with status 404 where no rule is fulfilled and 500 where a backend is missing, and never with %d", one.Status))}

@@ -3,6 +3,7 @@ package linkerd
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -156,5 +157,24 @@ func TestLimits(t *testing.T) {
 	artifacts, found = meshOf(translators.Target{}).workload(w)
 	if made(t, artifacts); len(found) > 0 {
 		t.Error(found)
+	}
+}
+
+var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+// Whatever a label's value is, the Server that it names has a name that an API
+// server takes: one that is refused leaves its port open.
+func TestNamesAreTaken(t *testing.T) {
+	label := rapid.StringMatching(`([A-Za-z0-9]([-A-Za-z0-9_.]{0,8}[A-Za-z0-9])?)?`)
+	rapid.Check(t, func(t *rapid.T) {
+		w := ir.Workload{Namespace: "shop", Account: "api.v1", Enforced: true, Ports: []ir.WorkloadPort{{Number: 8080, Protocol: ir.HTTP}},
+			Pods: []ir.PodClass{{Labels: map[string]string{"app": label.Draw(t, "app"), "v": label.Draw(t, "v")}}}}
+		artifacts, _ := meshOf(translators.Target{}).workload(w)
+		if name := nameIn(artifacts[0]); len(artifacts) != 1 || !subdomain.MatchString(name) {
+			t.Fatalf("labels %v give %q", w.Pods[0].Labels, name)
+		}
+	})
+	if a, b := word("v1.2"), word("A_b"); a != "v1.2" || b != "a-b" {
+		t.Errorf("%s %s", a, b)
 	}
 }
