@@ -43,17 +43,30 @@ func Pipeline() translators.Pipeline {
 // for on every back end: those that feed a feature, join objects or are not translated. Fields of
 // context, such as a Deployment's, are facts and ask for nothing.
 func Fields(set *input.Set) []report.Ref {
+	// Objects of a kind have the same paths, so each is looked up once.
+	type field struct{ group, kind, path string }
+	counts := map[field]bool{}
 	var out []report.Ref
 	for _, o := range set.Objects {
 		for _, path := range o.Leaves {
-			l, ok := smi.LeafOf(o.Group, o.Kind, path)
-			if !ok {
-				l, ok = gatewayapi.LeafOf(o.Group, o.Kind, path)
+			f := field{o.Group, o.Kind, path}
+			counted, known := counts[f]
+			if !known {
+				counted = accountable(o.Group, o.Kind, path)
+				counts[f] = counted
 			}
-			if ok && (len(l.Features) > 0 || l.Reason == feature.ReasonKey || l.Reason == feature.ReasonNotSpoken) {
+			if counted {
 				out = append(out, o.Ref(path))
 			}
 		}
 	}
 	return out
+}
+
+func accountable(group, kind, path string) bool {
+	l, ok := smi.LeafOf(group, kind, path)
+	if !ok {
+		l, ok = gatewayapi.LeafOf(group, kind, path)
+	}
+	return ok && (len(l.Features) > 0 || l.Reason == feature.ReasonKey || l.Reason == feature.ReasonNotSpoken)
 }
