@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshknot/meshknot/translators"
@@ -23,15 +22,13 @@ func Plain(payload any) (any, error) {
 	if !ok {
 		return payload, nil
 	}
-	// protojson varies its spacing on purpose; going through maps undoes that.
-	text, err := protojson.Marshal(m)
-	if err != nil {
+	v, err := plainMessage(m.ProtoReflect())
+	out, ok := v.(map[string]any)
+	if err != nil || !ok {
 		return nil, fmt.Errorf("printing %T: %w", payload, err)
 	}
-	out := map[string]any{}
-	err = json.Unmarshal(text, &out)
 	out[typeKey] = "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())
-	return out, err
+	return out, nil
 }
 
 // YAML prints artifacts as YAML documents: objects ready to be applied, xDS

@@ -170,9 +170,6 @@ func scalar(b *bytes.Buffer, v any) error {
 	return nil
 }
 
-// typeKey says in a resource's JSON what it is.
-const typeKey = "@type"
-
 func text(b *bytes.Buffer, s string) error {
 	switch {
 	case plain(s):
