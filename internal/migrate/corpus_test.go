@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshknot/meshknot/test/corpus"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/input"
@@ -18,20 +19,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/corpus.txt")
-
-// corpus is where manifests of other projects lie; they are read in place and
-// not ours to copy.
-func corpus(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("MESHKNOT_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus/smi"
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("LOUD SKIP: no corpus at %s (set MESHKNOT_CORPUS): manifests of other projects were not migrated", dir)
-	}
-	return dir
-}
 
 // sets are files that belong together.
 var sets = [][]string{
@@ -67,7 +54,7 @@ func read(t *testing.T, authorization string, paths ...string) *Migration {
 // Every set that others wrote decides as before or names, for each request that
 // does not, an object that is left by hand.
 func TestCorpusVerifies(t *testing.T) {
-	dir := corpus(t)
+	dir := corpus.Dir(t)
 	var b strings.Builder
 	for _, set := range sets {
 		var paths []string

@@ -1,5 +1,3 @@
-// Package corpus runs manifests that others wrote through validate and
-// translate, and keeps what becomes of each in one reviewed file.
 package corpus
 
 import (
@@ -20,19 +18,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite outcomes.txt")
-
-// corpus is where the manifests lie; they are read in place and not ours to copy.
-func corpus(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("MESHKNOT_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus/smi"
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("LOUD SKIP: no corpus at %s (set MESHKNOT_CORPUS): manifests of other projects were not tried", dir)
-	}
-	return dir
-}
 
 // run runs a command line and returns its status and both outputs.
 func run(args ...string) (int, string, string) {
@@ -109,7 +94,7 @@ func count(found []finding) string {
 }
 
 func TestCorpus(t *testing.T) {
-	dir := corpus(t)
+	dir := Dir(t)
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -158,7 +143,7 @@ var sets = [][]string{
 
 // The bookstore demo of Open Service Mesh, as its authors wrote it.
 func TestBookstore(t *testing.T) {
-	dir := corpus(t)
+	dir := Dir(t)
 	var args []string
 	for _, f := range sets[0] {
 		args = append(args, "-f", filepath.Join(dir, f))

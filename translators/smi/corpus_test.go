@@ -2,17 +2,14 @@ package smi
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/meshknot/meshknot/test/corpus"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/report"
 )
-
-// corpus holds manifests of other projects. It is not part of the repository.
-const corpus = "../../../shared/corpus/smi"
 
 // What is wrong with the manifests that are not fit for use, by file.
 var faulty = map[string][]string{
@@ -22,15 +19,13 @@ var faulty = map[string][]string{
 }
 
 func TestCorpus(t *testing.T) {
-	if _, err := os.Stat(corpus); err != nil {
-		t.Skipf("SKIPPED: no corpus of manifests at %s", corpus)
-	}
+	dir := corpus.Dir(t)
 	objects := 0
-	err := filepath.WalkDir(corpus, func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		name, _ := strings.CutPrefix(path, corpus+"/")
+		name, _ := strings.CutPrefix(path, dir+"/")
 		t.Run(name, func(t *testing.T) {
 			set, found := input.Read([]string{path}, input.Options{Schemas: Schemas()})
 			var ours report.Report
