@@ -101,13 +101,7 @@ func home(s ir.Service, r ir.Route) bool {
 func routeRefs(p ir.Port) []report.Ref {
 	var refs []report.Ref
 	for _, r := range p.Routes {
-		refs = append(refs, r.Ref)
-		for _, m := range r.Matches {
-			refs = append(refs, m.Ref)
-		}
-		for _, b := range r.Backends {
-			refs = append(refs, b.Ref)
-		}
+		refs = append(refs, r.Refs()...)
 	}
 	return refs
 }

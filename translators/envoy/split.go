@@ -84,14 +84,8 @@ func portRefs(s ir.Service, p ir.Port) []report.Ref {
 func routeRefs(routes []ir.Route) []report.Ref {
 	var refs []report.Ref
 	for _, r := range routes {
-		refs = append(refs, r.Ref)
-		for _, b := range r.Backends {
-			refs = append(refs, b.Ref)
-		}
+		refs = append(refs, r.Refs()...)
 		for _, m := range r.Mirrors {
-			refs = append(refs, m.Ref)
-		}
-		for _, m := range r.Matches {
 			refs = append(refs, m.Ref)
 		}
 	}

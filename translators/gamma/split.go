@@ -190,13 +190,7 @@ func (w *writer) tcp(routes []ir.Route, refs []report.Ref) []translators.Artifac
 func refsOf(routes []ir.Route) []report.Ref {
 	var refs []report.Ref
 	for _, r := range routes {
-		refs = append(refs, r.Ref)
-		for _, m := range r.Matches {
-			refs = append(refs, m.Ref)
-		}
-		for _, b := range r.Backends {
-			refs = append(refs, b.Ref)
-		}
+		refs = append(refs, r.Refs()...)
 	}
 	return slices.DeleteFunc(refs, report.Ref.IsZero)
 }

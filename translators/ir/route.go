@@ -39,6 +39,18 @@ func (r Route) Answers() bool { return r.Redirect != nil || r.Status != 0 }
 // MatchesAll reports whether every request fulfils a route.
 func (r Route) MatchesAll() bool { return slices.ContainsFunc(r.Matches, Match.IsAll) }
 
+// Refs returns the places of a route, its matches and its backends.
+func (r Route) Refs() []report.Ref {
+	refs := []report.Ref{r.Ref}
+	for _, m := range r.Matches {
+		refs = append(refs, m.Ref)
+	}
+	for _, b := range r.Backends {
+		refs = append(refs, b.Ref)
+	}
+	return refs
+}
+
 // Backend takes a share of a route's requests: Weight over the sum of weights.
 // Where that sum is zero every request fails with status 500.
 type Backend struct {

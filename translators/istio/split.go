@@ -68,13 +68,7 @@ func home(s ir.Service, p ir.Port, r ir.Route) bool {
 func routeRefs(p ir.Port) []report.Ref {
 	var refs []report.Ref
 	for _, r := range p.AllRoutes() {
-		refs = append(append(refs, r.Ref), filterRefs(r)...)
-		for _, m := range r.Matches {
-			refs = append(refs, m.Ref)
-		}
-		for _, b := range r.Backends {
-			refs = append(refs, b.Ref)
-		}
+		refs = append(append(refs, r.Refs()...), filterRefs(r)...)
 	}
 	return slices.DeleteFunc(refs, report.Ref.IsZero)
 }

@@ -142,7 +142,7 @@ type written struct {
 func (r routed) rules(one rule) []written {
 	var out []written
 	for chunk := range slices.Chunk(one.requests, maxRuleMatches) {
-		w := written{object: object{}, route: one.Name, part: len(out), count: len(chunk), refs: routeRefs(one.Route)}
+		w := written{object: object{}, route: one.Name, part: len(out), count: len(chunk), refs: one.Route.Refs()}
 		maps.Copy(w.object, one.action)
 		var matches []any
 		for _, q := range chunk {
@@ -182,17 +182,6 @@ func grouped(all []written) []group {
 	return out
 }
 
-func routeRefs(r ir.Route) []report.Ref {
-	refs := []report.Ref{r.Ref}
-	for _, m := range r.Matches {
-		refs = append(refs, m.Ref)
-	}
-	for _, b := range r.Backends {
-		refs = append(refs, b.Ref)
-	}
-	return refs
-}
-
 // tcp makes the TCPRoute of a port whose connections cannot be told apart.
 func (r routed) tcp() ([]translators.Artifact, report.Report) {
 	i := slices.IndexFunc(r.routes, ir.Route.MatchesAll)
@@ -205,7 +194,7 @@ func (r routed) tcp() ([]translators.Artifact, report.Report) {
 		delete(b.(object), "filters")
 	}
 	spec := object{"parentRefs": []any{r.parent()}, "rules": []any{object{"backendRefs": backends}}}
-	a := manifest.New(tcpRoutes, "TCPRoute", r.namespace, r.name(), spec, append(routeRefs(one), r.service.Ref))
+	a := manifest.New(tcpRoutes, "TCPRoute", r.namespace, r.name(), spec, append(one.Refs(), r.service.Ref))
 	a.Rank = rankRoute
 	return []translators.Artifact{a}, found
 }
