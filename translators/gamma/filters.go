@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -130,7 +131,7 @@ func (w *writer) mirror(m ir.Mirror) object {
 	to := w.backendRef(m.Backend)
 	out := object{"backendRef": to}
 	n, d := uint64(m.Numerator), uint64(m.Denominator)
-	if g := gcd(n, d); g > 1 {
+	if g := manifest.CommonDivisor(n, d); g > 1 {
 		n, d = n/g, d/g
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -19,7 +20,7 @@ func weights(backends []ir.Backend) ([]int64, bool) {
 	var divisor, most, total uint64
 	for _, b := range backends {
 		w := uint64(b.Weight)
-		divisor, most, total = gcd(w, divisor), max(most, w), total+w
+		divisor, most, total = manifest.CommonDivisor(w, divisor), max(most, w), total+w
 	}
 	if most <= maxWeight {
 		divisor = 1
@@ -58,13 +59,6 @@ func rounded(backends []ir.Backend, total uint64) []int64 {
 		}
 	}
 	return out
-}
-
-func gcd(a, b uint64) uint64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 func roundedWeights(r ir.Route, to []int64) report.Finding {

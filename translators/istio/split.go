@@ -232,7 +232,7 @@ func (m mesh) destination(b ir.Backend, called int32) object {
 func int32Weights(backends []ir.Backend) ([]int64, bool) {
 	var divisor, total uint64
 	for _, b := range backends {
-		divisor, total = gcd(uint64(b.Weight), divisor), total+uint64(b.Weight)
+		divisor, total = manifest.CommonDivisor(uint64(b.Weight), divisor), total+uint64(b.Weight)
 	}
 	out := make([]int64, len(backends))
 	if total <= math.MaxInt32 {
@@ -248,13 +248,6 @@ func int32Weights(backends []ir.Backend) ([]int64, bool) {
 		out[i] = int64(w)
 	}
 	return out, exact
-}
-
-func gcd(a, b uint64) uint64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // percentage writes a share of requests in percent, in the steps of a millionth

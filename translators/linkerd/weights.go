@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/manifest"
 )
 
 // maxWeight is the greatest weight that a backend of a route takes.
@@ -14,7 +15,7 @@ const maxWeight = 1_000_000
 func weightsOf(backends []ir.Backend) ([]int64, bool) {
 	var divisor, most uint64
 	for _, b := range backends {
-		divisor, most = gcd(uint64(b.Weight), divisor), max(most, uint64(b.Weight))
+		divisor, most = manifest.CommonDivisor(uint64(b.Weight), divisor), max(most, uint64(b.Weight))
 	}
 	if most <= maxWeight {
 		divisor = 1
@@ -32,11 +33,4 @@ func weightsOf(backends []ir.Backend) ([]int64, bool) {
 		out[i] = int64(w)
 	}
 	return out, exact
-}
-
-func gcd(a, b uint64) uint64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }

@@ -82,3 +82,12 @@ func Anys[T any](in []T) []any {
 	}
 	return out
 }
+
+// CommonDivisor returns the greatest number that divides both, by which weights
+// are brought into the range of an object without changing their ratio.
+func CommonDivisor(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
