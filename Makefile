@@ -8,7 +8,9 @@ ENVOY_VERSION := 1.40.0
 TOOLCACHE  ?= $(HOME)/.cache/meshknot/tools
 LINTMOD    := test/tools/golangci-lint
 LINT       := $(TOOLCACHE)/golangci-lint-$(shell sha256sum $(LINTMOD)/go.sum 2>/dev/null | cut -c1-16)
+TOOLS      := $(foreach t,etcd kube-apiserver istiod consul,$(TOOLCACHE)/$(t)-$(shell sha256sum test/tools/$(t)/go.sum 2>/dev/null | cut -c1-16))
 export MESHKNOT_ENVOY := $(ENVOY)
+export MESHKNOT_TOOLS := $(TOOLCACHE)
 
 .DEFAULT_GOAL := help
 
@@ -21,7 +23,7 @@ build: ## build bin/meshknot
 demo: build ## a shop on loopback, governed by an SMI policy: expected beside observed
 	./bin/meshknot demo
 
-test: lint envoy ## everything: lint, unit, golden, script, Rego and real Envoy tests
+test: lint envoy tools ## everything: lint, unit, golden, script, Rego and real Envoy tests
 	@echo "== go test"
 	$(GO) test -timeout 15m ./...
 	@echo "== the CRDs, as an API server sees them"
@@ -47,6 +49,21 @@ $(ENVOY):
 nft: ## install what the redirection test needs (Debian, as root)
 	@command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq nftables iproute2; }
 
+tools: $(TOOLS) ## build the real programs that the tests run: etcd, kube-apiserver, istiod, Consul
+# Each is a module of its own, and is kept by the hash of its go.sum.
+define tool
+$(TOOLCACHE)/$(1)-$(shell sha256sum test/tools/$(1)/go.sum 2>/dev/null | cut -c1-16):
+	@echo "== building $(1) (once: kept in $(TOOLCACHE); minutes where nothing is cached)"
+	@mkdir -p $(TOOLCACHE)
+	@cd test/tools/$(1) && $(GO) build $(3) -o $$@.part $(2) && mv $$@.part $$@ \
+	  || { echo "!! LOUD: $(1) could not be built"; [ "$$$${REQUIRE_REAL:-0}" != 1 ]; }
+	@echo "== built $(1)"
+endef
+$(eval $(call tool,etcd,go.etcd.io/etcd/server/v3))
+$(eval $(call tool,consul,.))
+$(eval $(call tool,istiod,istio.io/istio/pilot/cmd/pilot-discovery))
+$(eval $(call tool,kube-apiserver,k8s.io/kubernetes/cmd/kube-apiserver,-ldflags "-X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"))
+
 lint: $(LINT) ## golangci-lint, with the walls between packages
 	@echo "== lint"
 	$(LINT) run ./...
@@ -68,4 +85,4 @@ mutants: ## break the translators on purpose, one place at a time; at least 95 %
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo test unit race golden envoy nft lint fuzz bench mutants clean
+.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench mutants clean

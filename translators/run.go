@@ -129,6 +129,10 @@ func empty(u ir.Unit) bool {
 
 // Piece is what one back end makes of one unit.
 type Piece struct {
+	// Unit is what the back end was told: the unit without what was refused.
+	Unit ir.Unit
+	// Claims are what the unit makes use of, and what the table says of it.
+	Claims    []feature.Claim
 	Artifacts []Artifact
 	Findings  report.Report
 	Withheld  bool
@@ -149,7 +153,7 @@ func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	}
 	// What cannot be said of a whole namespace, only the back end finds out.
 	withheld := v.Withheld || slices.ContainsFunc(found, func(f report.Finding) bool { return f.Code == report.Withheld })
-	return Piece{artifacts, append(v.Findings, found...), withheld}
+	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld}
 }
 
 // Output is what one back end makes of all units.

@@ -39,6 +39,8 @@ type Result struct {
 	// Findings of the front ends; those of back ends are in their Outputs.
 	Findings report.Report
 	Outputs  []translators.Output
+	// Pieces are what each output was assembled of, in the same order.
+	Pieces [][]translators.Piece
 	// Recompiled lists the units that were compiled in this run.
 	Recompiled []ir.Key
 }
@@ -75,7 +77,7 @@ func (e *Engine) Run(s *input.Store) Result {
 			pieces[i] = append(pieces[i], p)
 		}
 	}
-	e.units = next
+	e.units, res.Pieces = next, pieces
 	res.Findings = res.Findings.Sorted()
 	for i, t := range e.targets {
 		b, _ := e.pipeline.Backend(t.Backend)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
@@ -59,7 +58,7 @@ func parseExpectation(line string) (Expectation, error) {
 		return e, fmt.Errorf("no =>")
 	}
 	var err error
-	if e.Request, err = ParseRequest(call); err != nil {
+	if e.Request, err = semantics.ParseRequest(call); err != nil {
 		return e, err
 	}
 	want, e.Because, _ = strings.Cut(want, " because ")
@@ -85,92 +84,6 @@ func parseExpectation(line string) (Expectation, error) {
 	}
 	slices.Sort(e.Shares)
 	return e, nil
-}
-
-// ParseRequest reads the part of a line before the arrow.
-func ParseRequest(call string) (semantics.Request, error) {
-	q := semantics.Request{Headers: map[string][]string{}}
-	from, to, ok := strings.Cut(call, " -> ")
-	if !ok {
-		return q, fmt.Errorf("no ->")
-	}
-	if err := parseFrom(strings.TrimSpace(from), &q); err != nil {
-		return q, err
-	}
-	to, headers, _ := strings.Cut(to, " -H ")
-	fields := strings.Fields(to)
-	if len(fields) == 0 {
-		return q, fmt.Errorf("no callee")
-	}
-	if err := parseTo(fields[0], &q); err != nil {
-		return q, err
-	}
-	switch {
-	case len(fields) == 1, len(fields) == 2 && (fields[1] == "TCP" || fields[1] == "UDP"):
-		q.Raw = true
-	case len(fields) == 3:
-		q.Method, q.Path = fields[1], fields[2]
-	default:
-		return q, fmt.Errorf("want METHOD PATH, TCP or UDP")
-	}
-	for _, h := range strings.Split(headers, " -H ") {
-		if h = strings.Trim(strings.TrimSpace(h), `'"`); h == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(h, ":")
-		if !ok {
-			return q, fmt.Errorf("header %q", h)
-		}
-		name = strings.ToLower(strings.TrimSpace(name))
-		q.Headers[name] = append(q.Headers[name], strings.TrimSpace(value))
-	}
-	return q, nil
-}
-
-func parseFrom(s string, q *semantics.Request) error {
-	kind, rest, _ := strings.Cut(s, ":")
-	switch kind {
-	case "external":
-		return nil
-	case "spiffe":
-		q.From = &ir.Identity{SPIFFE: rest}
-		return nil
-	case "sa":
-		ns, name, ok := strings.Cut(rest, "/")
-		q.From = &ir.Identity{Namespace: ns, Account: name}
-		if ok {
-			return nil
-		}
-	}
-	return fmt.Errorf("caller %q", s)
-}
-
-func parseTo(s string, q *semantics.Request) error {
-	kind, rest, _ := strings.Cut(s, ":")
-	i := strings.LastIndexByte(rest, ':')
-	if i < 0 {
-		return fmt.Errorf("callee %q has no port", s)
-	}
-	port, err := strconv.ParseInt(rest[i+1:], 10, 32)
-	if err != nil {
-		return fmt.Errorf("callee %q: %w", s, err)
-	}
-	q.Port = int32(port)
-	var name ir.Name
-	if err := name.UnmarshalText([]byte(rest[:i])); err != nil {
-		return err
-	}
-	switch kind {
-	case "svc":
-		q.Service = name
-	case "pod":
-		q.Workload = name
-	case "gw":
-		q.Gateway = name
-	default:
-		return fmt.Errorf("callee %q", s)
-	}
-	return nil
 }
 
 // Check holds a decision against the expectation and says what differs.

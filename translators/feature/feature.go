@@ -205,6 +205,8 @@ type Row struct {
 	// Case is the golden case that proves the row, such as
 	// "split/weights"; required where Class is better than Dropped.
 	Case string
+	// Shows says how requests are decided otherwise because of it.
+	Shows []Shown
 }
 
 // Table is what a back end in one version makes of every feature: the first row

@@ -7,7 +7,13 @@ import (
 	"github.com/meshknot/meshknot/translators/report"
 )
 
-type row f.Row
+type row struct {
+	feature f.Feature
+	when    []f.Condition
+	class   report.Class
+	note    string
+	proof   string // the golden case
+}
 
 type when = []f.Condition
 
@@ -20,7 +26,7 @@ var (
 func table(rows []row) f.Table {
 	var out f.Table
 	for _, r := range rows {
-		out = append(out, f.Row(r))
+		out = append(out, f.Row{Feature: r.feature, When: r.when, Class: r.class, Note: r.note, Case: r.proof})
 	}
 	return out
 }

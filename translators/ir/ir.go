@@ -304,6 +304,9 @@ type ServicePort struct {
 	Port    int32 `json:"port"`
 }
 
+// String renders "shop/reviews:9080".
+func (p ServicePort) String() string { return fmt.Sprintf("%s:%d", p.Service, p.Port) }
+
 // Compare orders service ports.
 func (p ServicePort) Compare(o ServicePort) int {
 	return cmp.Or(p.Service.Compare(o.Service), cmp.Compare(p.Port, o.Port))

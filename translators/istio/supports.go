@@ -26,12 +26,18 @@ var (
 func together(parts ...[]row) f.Table {
 	var table f.Table
 	for _, r := range slices.Concat(parts...) {
-		table = append(table, f.Row(r))
+		table = append(table, f.Row{Feature: r.feature, When: r.when, Class: r.class, Note: r.note, Case: r.proof})
 	}
 	return table
 }
 
-type row f.Row
+type row struct {
+	feature f.Feature
+	when    []f.Condition
+	class   report.Class
+	note    string
+	proof   string // the golden case
+}
 
 type when = []f.Condition
 

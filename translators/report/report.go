@@ -54,6 +54,29 @@ func (r Ref) Compare(o Ref) int {
 		strings.Compare(r.Field, o.Field))
 }
 
+// Effect is a way in which what is made of a policy decides a request other
+// than the policy means.
+type Effect string
+
+// The effects.
+const (
+	// Denies: a call that is meant to be allowed is denied, wholly or in part.
+	Denies Effect = "denies"
+	// Allows: a call that is meant to be denied is allowed, wholly or in part.
+	Allows Effect = "allows"
+	// Fails: a call that is meant to fail, or to be answered by the proxy, fails
+	// or is answered in another way.
+	Fails Effect = "fails"
+	// Strays: a call goes to other backends, or in other shares.
+	Strays Effect = "strays"
+	// Edits: a backend or a caller is told something else: host, path, headers.
+	Edits Effect = "edits"
+	// Mirrors: copies go elsewhere, or in other shares.
+	Mirrors Effect = "mirrors"
+	// Times: what is said of time differs.
+	Times Effect = "times"
+)
+
 // Position is a place in an input file. Line and Column count from 1; a zero
 // Line means that only the file is known.
 type Position struct {

@@ -32,6 +32,36 @@ func Classes(units []ir.Unit) []Request {
 	return out
 }
 
+// RouteClasses lists representative requests of one unit, a Service or a
+// VirtualHost, by its own routes alone: for a caller of each namespace that the
+// routes tell apart, requests that meet each condition and that just miss it.
+func RouteClasses(u ir.Unit) []Request {
+	if u.VirtualHost != nil {
+		return hostRequests(nil, *u.VirtualHost)
+	}
+	var out []Request
+	for _, p := range u.Service.Ports {
+		to := Request{Service: ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}, Port: max(p.Number, 1)}
+		callers := append(viewers(p), &ir.Identity{Namespace: "meshknot-nowhere", Account: "nobody"})
+		out = append(out, requests(to, callers, routeMatches(p.AllRoutes()), p.Protocol.IsHTTP())...)
+	}
+	return out
+}
+
+// AdmitClasses lists representative requests that arrive at a workload's pods,
+// by its own grants alone: from each caller that a grant names, from its
+// neighbours in account and namespace, from nobody and in plain text.
+func AdmitClasses(w ir.Workload) []Request {
+	ids := callers([]ir.Unit{{Workload: &w}})
+	for _, id := range slices.Clone(ids) {
+		if id != nil && id.SPIFFE == "" && id.Namespace != "meshknot-nowhere" {
+			ids = append(ids, &ir.Identity{Namespace: "meshknot-nowhere", Account: id.Account},
+				&ir.Identity{Namespace: id.Namespace, Account: "meshknot-nobody"})
+		}
+	}
+	return workloadRequests(w, ids)
+}
+
 // viewers are callers of the namespaces that have routes of their own.
 func viewers(p ir.Port) []*ir.Identity {
 	var out []*ir.Identity

@@ -126,8 +126,10 @@ type Share struct {
 	Port    int32
 	// Percent of the requests, 0 to 100.
 	Percent float64
-	// Invalid is the reason why the share fails with status 500, or empty.
+	// Invalid is the reason why the share fails, or empty; Status is what it then
+	// fails with, 500 where the policy decides.
 	Invalid string
+	Status  int
 	Allowed bool
 	// Partly: the backend leads to several accounts of which some allow the
 	// call and some do not. Which pod answers is luck, so Allowed is false.
@@ -305,6 +307,9 @@ func (m Model) shares(r ir.Route, q Request) []Share {
 		if s.Port == ir.AnyPort {
 			s.Port = q.Port
 		}
+		if b.Invalid != "" {
+			s.Status = 500
+		}
 		if s.Allowed = true; b.Invalid == "" {
 			sent := q
 			sent.Headers = edit(q.Headers, b.RequestHeaders)
@@ -349,6 +354,14 @@ func (m Model) targetPort(workload ir.Name, p ir.ServicePort) int32 {
 		}
 	}
 	return p.Port
+}
+
+// Admits decides at the server alone: whether a workload lets a request in that
+// has arrived at a port of its pods. Called is the port of the Service that led
+// there; zero where the pods were called straight. The places that decide come
+// with the answer.
+func (m Model) Admits(workload ir.Name, port int32, called ir.ServicePort, q Request) (bool, []report.Ref) {
+	return m.admits(workload, port, called, q)
 }
 
 // admits decides at the server: who may call an account's pods at a port, to

@@ -29,6 +29,11 @@ func (d *Decision) send(r ir.Route, m ir.Match, q Request) Request {
 	return q
 }
 
+// Edited returns headers after an edit; nil is no edit. It changes neither.
+func Edited(headers map[string][]string, e *ir.HeaderEdit) map[string][]string {
+	return edit(headers, e)
+}
+
 // edit applies an edit to headers, which it leaves as they are.
 func edit(headers map[string][]string, e *ir.HeaderEdit) map[string][]string {
 	if e == nil {
