@@ -8,7 +8,7 @@ ENVOY_VERSION := 1.40.0
 TOOLCACHE  ?= $(HOME)/.cache/meshknot/tools
 LINTMOD    := test/tools/golangci-lint
 LINT       := $(TOOLCACHE)/golangci-lint-$(shell sha256sum $(LINTMOD)/go.sum 2>/dev/null | cut -c1-16)
-TOOLS      := $(foreach t,etcd kube-apiserver istiod consul,$(TOOLCACHE)/$(t)-$(shell sha256sum test/tools/$(t)/go.sum 2>/dev/null | cut -c1-16))
+TOOLS      := $(foreach t,etcd kube-apiserver istiod consul,$(TOOLCACHE)/$(t)-$(shell cat test/tools/$(t)/* | sha256sum | cut -c1-16))
 export MESHKNOT_ENVOY := $(ENVOY)
 export MESHKNOT_TOOLS := $(TOOLCACHE)
 
@@ -50,9 +50,9 @@ nft: ## install what the redirection test needs (Debian, as root)
 	@command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq nftables iproute2; }
 
 tools: $(TOOLS) ## build the real programs that the tests run: etcd, kube-apiserver, istiod, Consul
-# Each is a module of its own, and is kept by the hash of its go.sum.
+# Each is a module of its own, and is kept by the hash of its files.
 define tool
-$(TOOLCACHE)/$(1)-$(shell sha256sum test/tools/$(1)/go.sum 2>/dev/null | cut -c1-16):
+$(TOOLCACHE)/$(1)-$(shell cat test/tools/$(1)/* | sha256sum | cut -c1-16):
 	@echo "== building $(1) (once: kept in $(TOOLCACHE); minutes where nothing is cached)"
 	@mkdir -p $(TOOLCACHE)
 	@cd test/tools/$(1) && $(GO) build $(3) -o $$@.part $(2) && mv $$@.part $$@ \

@@ -31,6 +31,9 @@ func (t translation) accounted() string {
 	if n := len(t.set.Rejected); n > 0 {
 		s += "; " + counted(n, "object") + " could not be used"
 	}
+	if t.asked > 0 {
+		s += "; " + counted(t.asked, "kind") + " of requests decided alike"
+	}
 	return s + "."
 }
 

@@ -25,6 +25,8 @@ type translation struct {
 	// said are the findings of reading, of the front ends and of the run.
 	said   report.Report
 	fields []report.Ref
+	// asked counts the requests that were decided on the model and on an output.
+	asked int
 }
 
 func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
@@ -42,7 +44,7 @@ func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
 		return translation{}, err
 	}
 	res := engine.New(all.Pipeline(), targets, waivers).Run(store)
-	return translation{res, set, in.access, began, append(found, res.Findings...).Sorted(), all.Fields(set)}, nil
+	return translation{res, set, in.access, began, append(found, res.Findings...).Sorted(), all.Fields(set), 0}, nil
 }
 
 // everything lists all findings, those of the back ends included.
@@ -63,14 +65,18 @@ func translateCommand(a *app) *cobra.Command {
 	var to targetFlags
 	var find findingFlags
 	var out string
-	var partial, verbose bool
+	var partial, verbose, checked bool
 	c := &cobra.Command{
 		Use:   "translate -f FILE --to BACKEND[@VERSION],...",
 		Short: "Translate policies into the configuration of back ends",
 		Long: `Translate reads policies and prints the configuration of each back end. Every
 input field is accounted for; what a back end cannot keep is reported at the
 line that asks for it. A run with a refusal ends with status 1; what it prints
-still holds every deny, and nothing is written to --out without --partial.`,
+still holds every deny, and nothing is written to --out without --partial.
+
+What was made is read back by each mesh's own rules: requests of every kind
+that the policy tells apart are decided on the policy and on the output, and a
+difference that the back end's table does not explain is an error.`,
 		Example: "  meshknot translate -f examples/bookstore --to envoy -o dir --out rendered/\n" +
 			"  meshknot translate -f examples/strict --to istio@1.26 --access strict -o json",
 		Args: cobra.NoArgs,
@@ -84,6 +90,9 @@ still holds every deny, and nothing is written to --out without --partial.`,
 			t, err := a.translate(in, to)
 			if err != nil {
 				return err
+			}
+			if checked {
+				t.verify()
 			}
 			least := report.Warning
 			if verbose {
@@ -106,6 +115,7 @@ still holds every deny, and nothing is written to --out without --partial.`,
 	find.register(c, "yaml", "json", "dir")
 	c.Flags().StringVar(&out, "out", "", "directory for -o dir; replaced as a whole, and only if meshknot made it")
 	c.Flags().BoolVar(&partial, "partial", false, "write what is expressible to --out even when something was refused, unless a whole output is withheld")
+	c.Flags().BoolVar(&checked, "verify", true, "decide requests of every kind on the policy and on the output, and refuse what differs unexplained")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show findings of severity info too")
 	_ = c.MarkFlagDirname("out")
 	return c

@@ -9,15 +9,15 @@ import (
 
 // Verify runs a case and decides requests of every kind by what a back end made
 // of it, read by an interpreter. Nothing is asked of an output that is withheld.
-func Verify(c Case, backend string, read interpret.New) ([]verify.Difference, error) {
+func Verify(c Case, backend string, read interpret.New) (verify.Result, error) {
 	run := Do(c)
 	for i, o := range run.Result.Outputs {
 		if o.Target.Backend == backend && !o.Withheld {
 			return verify.Check(interpret.WorldOf(run.Units), read, o, run.Pieces[i])
 		}
 		if o.Target.Backend == backend {
-			return nil, nil
+			return verify.Result{}, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no back end %s", backend)
+	return verify.Result{}, fmt.Errorf("there is no back end %s", backend)
 }

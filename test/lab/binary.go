@@ -30,12 +30,19 @@ func Binary(name string) (string, error) {
 			path = filepath.Join(root(), ".cache", "envoy", "bin", "envoy")
 		}
 	default:
-		sum, err := os.ReadFile(filepath.Join(root(), "test", "tools", name, "go.sum"))
-		if err != nil {
-			return "", fmt.Errorf("no %s: %w", name, err)
+		files, err := filepath.Glob(filepath.Join(root(), "test", "tools", name, "*"))
+		if err != nil || len(files) == 0 {
+			return "", fmt.Errorf("no %s: test/tools has no module for it", name)
 		}
-		digest := sha256.Sum256(sum)
-		path = filepath.Join(toolCache(), name+"-"+hex.EncodeToString(digest[:])[:16])
+		digest := sha256.New()
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				return "", fmt.Errorf("no %s: %w", name, err)
+			}
+			digest.Write(text)
+		}
+		path = filepath.Join(toolCache(), name+"-"+hex.EncodeToString(digest.Sum(nil))[:16])
 	}
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("no %s: %w (%s)", name, err, how)

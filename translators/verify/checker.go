@@ -33,35 +33,36 @@ func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece)
 	return c
 }
 
-func (c checker) unit(p translators.Piece) []Difference {
+func (c checker) unit(p translators.Piece) Result {
 	switch u := p.Unit; {
 	case u.Service != nil, u.VirtualHost != nil:
 		return c.routes(p)
 	case u.Workload != nil:
 		return c.admits(p)
 	}
-	return nil
+	return Result{}
 }
 
 // routes asks where the calls to a Service, or to a host of a Gateway, are sent.
-func (c checker) routes(p translators.Piece) []Difference {
+func (c checker) routes(p translators.Piece) Result {
 	units := []ir.Unit{p.Unit}
 	if v := p.Unit.VirtualHost; v != nil {
 		units = append(units, c.gateways[v.Gateway])
 	}
 	model := semantics.New(units)
-	var out []Difference
+	var out Result
 	for _, q := range semantics.RouteClasses(p.Unit) {
+		out.Asked++
 		want, got := model.Decide(q), c.mesh.Route(q)
 		for _, d := range semantics.Differences(q, want, got.Decision, Rounding) {
-			out = append(out, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, want.Because})
+			out.Differences = append(out.Differences, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, want.Because})
 		}
 	}
 	return out
 }
 
 // admits asks whom the pods of an account let in, class by class of pods.
-func (c checker) admits(p translators.Piece) []Difference {
+func (c checker) admits(p translators.Piece) Result {
 	w := *p.Unit.Workload
 	model := semantics.New(append(slices.Clone(c.closed), p.Unit))
 	name := ir.Name{Namespace: w.Namespace, Name: w.Account}
@@ -72,7 +73,7 @@ func (c checker) admits(p translators.Piece) []Difference {
 			pods = append(pods, class.Labels)
 		}
 	}
-	var out []Difference
+	var out Result
 	for _, q := range semantics.AdmitClasses(w) {
 		calls := []ir.ServicePort{{}}
 		for _, port := range w.Ports {
@@ -83,10 +84,11 @@ func (c checker) admits(p translators.Piece) []Difference {
 		for _, called := range calls {
 			want, because := model.Admits(name, q.Port, called, q)
 			for _, labels := range pods {
+				out.Asked++
 				got := c.mesh.Admit(interpret.Arrival{Request: q, Workload: name, Pod: labels, Port: q.Port, Called: called})
 				for _, d := range semantics.Differences(q, decision(want), decision(got.Allowed), Rounding) {
 					q := reached(q, called)
-					out = append(out, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, because})
+					out.Differences = append(out.Differences, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, because})
 				}
 			}
 		}

@@ -6,7 +6,6 @@ package verify
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -36,23 +35,36 @@ type Difference struct {
 	Because []report.Ref
 }
 
+// Result is what comes of a check.
+type Result struct {
+	// Asked counts the questions that the model and the output were both asked.
+	Asked int
+	// Differences in order of the units, those that a table explains too.
+	Differences []Difference
+}
+
 // Check holds an output against the model, unit by unit: where its callers are
 // sent, and whom its servers let in. Pieces are those that the output was
-// assembled of. Differences come in order of the units; explained ones too.
-func Check(w interpret.World, read interpret.New, out translators.Output, pieces []translators.Piece) ([]Difference, error) {
+// assembled of. The error says what the mesh would refuse to take.
+func Check(w interpret.World, read interpret.New, out translators.Output, pieces []translators.Piece) (Result, error) {
 	mesh, err := read(w, out.Target, out.Artifacts)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	c := newChecker(w, mesh, pieces)
-	found := make([][]Difference, len(pieces))
+	found := make([]Result, len(pieces))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range pieces {
 		g.Go(func() error { found[i] = c.unit(pieces[i]); return nil })
 	}
 	_ = g.Wait() // nothing fails: differences are values
-	return slices.Concat(found...), nil
+	var all Result
+	for _, f := range found {
+		all.Asked += f.Asked
+		all.Differences = append(all.Differences, f.Differences...)
+	}
+	return all, nil
 }
 
 // Findings turns the unexplained differences into errors, one for each unit and
