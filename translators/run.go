@@ -136,6 +136,8 @@ type Piece struct {
 	Artifacts []Artifact
 	Findings  report.Report
 	Withheld  bool
+	// Said are those of the findings that the back end made beyond its table.
+	Said report.Report
 }
 
 // Translate makes a back end's piece of one unit: what the table refuses is
@@ -153,7 +155,7 @@ func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	}
 	// What cannot be said of a whole namespace, only the back end finds out.
 	withheld := v.Withheld || slices.ContainsFunc(found, func(f report.Finding) bool { return f.Code == report.Withheld })
-	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld}
+	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld, found}
 }
 
 // Output is what one back end makes of all units.

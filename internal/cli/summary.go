@@ -31,10 +31,20 @@ func (t translation) accounted() string {
 	if n := len(t.set.Rejected); n > 0 {
 		s += "; " + counted(n, "object") + " could not be used"
 	}
-	if t.asked > 0 {
-		s += "; " + counted(t.asked, "kind") + " of requests decided alike"
-	}
 	return s + "."
+}
+
+// verified says in a sentence how requests are decided by what was made, and
+// nothing where nobody asked.
+func (t translation) verified() string {
+	if t.asked == 0 {
+		return ""
+	}
+	s := counted(t.asked-t.differ, "request") + " decided by what was made as by the policy"
+	if t.foretold > 0 {
+		s += fmt.Sprintf(", %d otherwise as the tables say", t.foretold)
+	}
+	return s + ".\n"
 }
 
 // opened states the access mode and the workloads that nothing guards. Every

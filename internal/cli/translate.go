@@ -25,8 +25,10 @@ type translation struct {
 	// said are the findings of reading, of the front ends and of the run.
 	said   report.Report
 	fields []report.Ref
-	// asked counts the requests that were decided on the model and on an output.
-	asked int
+	// asked counts the requests that were decided on the model and on an output,
+	// differ those that were decided otherwise, and foretold those of them that a
+	// table says.
+	asked, differ, foretold int
 }
 
 func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
@@ -44,7 +46,7 @@ func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
 		return translation{}, err
 	}
 	res := engine.New(all.Pipeline(), targets, waivers).Run(store)
-	return translation{res, set, in.access, began, append(found, res.Findings...).Sorted(), all.Fields(set), 0}, nil
+	return translation{res, set, in.access, began, append(found, res.Findings...).Sorted(), all.Fields(set), 0, 0, 0}, nil
 }
 
 // everything lists all findings, those of the back ends included.
@@ -148,6 +150,7 @@ func (a *app) emit(t translation, format, dir string, write bool) error {
 	}
 	a.table(t)
 	opened(a.err, t.access, t.Units)
+	fmt.Fprint(a.err, t.verified())
 	fmt.Fprintln(a.err, said)
 	return nil
 }

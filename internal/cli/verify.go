@@ -28,6 +28,12 @@ func (t *translation) verify() {
 			continue
 		}
 		t.asked += result.Asked
+		t.differ += len(result.Differences)
+		for _, d := range result.Differences {
+			if d.Shown != nil {
+				t.foretold++
+			}
+		}
 		o.Findings = append(o.Findings, verify.Findings(o.Target.Backend, result.Differences)...).Sorted()
 		if slices.ContainsFunc(o.Findings, func(f report.Finding) bool { return f.Code == report.LetsThrough }) {
 			o.Artifacts, o.Withheld = nil, true

@@ -45,7 +45,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 // ServeAdmin answers Admin's requests on a listener until ctx ends, and closes
 // it. They show the policies of everybody, so it must be a loopback listener.
 func (s *Server) ServeAdmin(ctx context.Context, lis net.Listener) error {
-	defer lis.Close() //nolint:errcheck // a listener that is closed already is what is wanted
+	defer lis.Close()
 	if !loopback(lis.Addr()) {
 		return fmt.Errorf("serving status on %s: it is for loopback only", lis.Addr())
 	}

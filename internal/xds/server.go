@@ -175,7 +175,7 @@ func (s *Server) leave(r role) {
 // Serve answers proxies on a listener until ctx ends, then lets them go and
 // closes it. Beyond loopback it wants mTLS, or to be told that it may do without.
 func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
-	defer lis.Close() //nolint:errcheck // a listener that is closed already is what is wanted
+	defer lis.Close()
 	opts, err := s.serverOptions(lis.Addr())
 	if err != nil {
 		return err

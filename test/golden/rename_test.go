@@ -58,7 +58,7 @@ func names(units []ir.Unit) []string {
 	}
 	slices.Sort(out)
 	// These mean something in themselves.
-	keep := regexp.MustCompile(`^(default|host|http|tcp|grpc.*|:.*|.*-bin|v1|v2|app|api|name|spec|kind|exact|header|method|prefix|query|.*\..*|.{60,})$`)
+	keep := regexp.MustCompile(`^(default|host|http|tcp|grpc.*|:.*|.*-bin|v1|v2|app|api|name|spec|kind|exact|header|method|prefix|query|x-request-id|.*\..*|.{60,})$`)
 	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" || keep.MatchString(n) })
 }
 

@@ -32,7 +32,11 @@ func (m mesh) service(s ir.Service) ([]translators.Artifact, report.Report) {
 	if slices.ContainsFunc(s.Ports, func(p ir.Port) bool { return routed(s, p) }) {
 		switch why := oneWay(s); {
 		case why != "":
-			c.found = append(c.found, report.New(report.Lossy, s.Ref, why).WithClass(report.Dropped))
+			f := report.New(report.Lossy, s.Ref, why).WithClass(report.Dropped)
+			for _, p := range s.Ports {
+				f = f.With(routeRefs(p)...)
+			}
+			c.found = append(c.found, f)
 		case c.protocol == "tcp":
 			c.lead(s.Ports[0].Routes)
 		default:
@@ -141,6 +145,18 @@ func (c *chain) madeUp(name string) {
 	}
 }
 
+// meets notes that calls lead on to a backend, which has to speak as the chain
+// does: what its own Service says of that counts, and is compared with this.
+func (c *chain) meets(backends []ir.Backend) {
+	for _, b := range backends {
+		name, part := c.mesh.name(b.Service), met+c.part()
+		known := func(a translators.Artifact) bool { return a.Part == part && nameIn(a) == name }
+		if name != c.name && !slices.ContainsFunc(c.out, known) {
+			c.out = append(c.out, c.mesh.madeUp(name, c.protocol, part))
+		}
+	}
+}
+
 // route writes the router, up to the first route that holds for everything.
 func (c *chain) route(routes []ir.Route) {
 	var entries []any
@@ -173,6 +189,7 @@ func (c *chain) lead(routes []ir.Route) {
 		to = c.nobody()
 	case len(good) == 1:
 		to = c.mesh.name(good[0].Service)
+		c.meets(good)
 	default:
 		c.found = append(c.found, report.New(report.Lossy, routes[i].Ref, noTCP).WithClass(report.Dropped))
 		return
@@ -222,6 +239,7 @@ func (c *chain) destination(r ir.Route) object {
 	}
 	good, lost := shares(r)
 	good = c.merged(good)
+	c.meets(good)
 	if r.Answers() || len(good) == 0 {
 		out["Service"] = c.nobody()
 		return out

@@ -41,7 +41,8 @@ func TestSplitWithMatches(t *testing.T) {
 		route("moved", []ir.Match{onPath(ir.MatchSegments, "/v2")}, to("v2", 5))))
 	split := nameOf("reviews-canary", "shop", "reviews", "canary")
 	if got := kinds(out); !slices.Equal(got, []string{
-		"service-defaults meshknot-missing-http", "service-defaults reviews", "service-defaults " + split, "service-splitter " + split, "service-router reviews",
+		"service-defaults meshknot-missing-http", "service-defaults reviews", "service-defaults " + split,
+		"service-defaults v1", "service-defaults v2", "service-splitter " + split, "service-router reviews",
 	}) {
 		t.Error(got)
 	}

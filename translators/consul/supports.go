@@ -20,8 +20,8 @@ func (backend) Supports(t translators.Target) f.Table {
 
 // The tables are asked for with every unit, so they are put together once.
 var (
-	denying  = together(onDeny, clientRows, serverRows)
-	allowing = together(onAllow, clientRows, serverRows)
+	denying  = together(onDeny, clientRows, serverRows).Show(shows...).Show(showsDenying...)
+	allowing = together(onAllow, clientRows, serverRows).Show(shows...).Show(showsAllowing...)
 )
 
 func together(parts ...[]row) f.Table {
@@ -47,12 +47,16 @@ var (
 	onDeny = []row{
 		{f.DefaultDeny, when{f.CondUDP}, report.Widened, noUDP, ""},
 		{f.DefaultDeny, when{f.CondPodsUnknown}, report.Relocated, "no pod of the account is known, and the agents deny by default", "access/account-without-pods"},
+		{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "split/tcp"},
 		{f.DefaultDeny, nil, report.Exact, "", "access/default-deny"},
+		{f.Open, nil, report.Narrowed, "the agents deny by default: what no policy names is closed to every caller", "access/default-deny-selected"},
 	}
 	onAllow = []row{
 		{f.DefaultDeny, when{f.CondUDP}, report.Widened, noUDP, ""},
 		{f.DefaultDeny, when{f.CondPodsUnknown}, report.Approximated, "no pod of the account is known, so its Consul service is taken to bear the account's name", "mesh/consul-default-allow"},
+		{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "split/tcp"},
 		{f.DefaultDeny, nil, report.Approximated, "an account that no Service is known for is taken to be the Consul service of its name", "mesh/consul-default-allow"},
+		{f.Open, nil, report.Narrowed, "a sidecar demands a certificate of every caller, so one in plain text is turned away", "access/default-deny-selected"},
 	}
 )
 
@@ -73,13 +77,14 @@ var clientRows = []row{
 	{f.RouteInvalidBackend, nil, report.Approximated, "the share goes to a service that nobody is, and fails with status 503", "split/missing-backend"},
 	{f.RoutePath, when{f.CondTCP}, report.Dropped, noTCP, ""},
 	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
-	{f.RoutePath, nil, report.Approximated, "a caller's proxy routes by the path as it is sent: /a//b and /x/../a/b are not routed as /a/b", "split/match-path"},
+	{f.RoutePath, nil, report.Approximated, "a caller's proxy routes by the path as it is sent: /a//b and /x/../a/b are not routed as /a/b", "mesh/paths-as-sent"},
 	{f.RouteMethod, when{f.CondTCP}, report.Dropped, noTCP, ""},
 	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
 	{f.RouteHeader, when{f.CondTCP}, report.Dropped, noTCP, ""},
 	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
+	{f.RouteHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
 	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "pairs/split-and-header-present"},
 	{f.RouteHeader, nil, report.Approximated, joined, "split/match-header"},
 	{f.RouteQuery, when{f.CondTCP}, report.Dropped, noTCP, ""},
@@ -104,13 +109,13 @@ var clientRows = []row{
 	{f.GatewayPort, nil, report.Dropped, "gateways are not translated", ""},
 	{f.GatewayHost, nil, report.Dropped, "gateways are not translated", ""},
 
-	{f.Unmatched, nil, report.Exact, "", "split/match-unmatched-to-root"},
+	{f.Unmatched, nil, report.Approximated, "Consul has no namespaces: Services of one name are one service there, whose pods share what comes to any of them, unless the option service.NS/NAME tells them apart", "pairs/two-namespaces-same-names"},
 	{f.Retries, nil, report.Exact, "", "split/weights"},
 	{f.Timeouts, when{f.CondTCP}, report.Exact, "", "split/tcp"},
 	{f.Timeouts, nil, report.Approximated, "every route written here has none; a Service that no policy routes keeps Consul's own of 15 seconds", "split/weights"},
 	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.ProtocolSelection, when{f.CondMultiPort}, report.Approximated, "a service has one port in Consul: it speaks what all ports of the Service do, and else TCP", "pairs/several-ports-and-split"},
-	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc", "split/weights"},
+	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc, as Services of one name do", "routes/foreign-protocol"},
 	{f.UnreadyBackend, nil, report.Approximated, "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row", "split/weights"},
 }
 
@@ -124,10 +129,12 @@ var serverRows = []row{
 	{f.AccessPort, when{f.CondGRPC}, report.Exact, "", "pairs/grpc-and-access"},
 	{f.AccessPort, when{f.CondPlainHTTP}, report.Exact, "", "access/port"},
 	{f.AccessPort, nil, report.Dropped, "no Service leads to the port, and a service has one port in Consul, which is not known", ""},
+	{f.AccessPath, when{f.CondBrace}, report.Narrowed, "a proxy escapes braces in a path before it compares, so what is granted for a path with one is granted for none", "mesh/star-and-brace"},
 	{f.AccessPath, nil, report.Exact, "", "access/path-prefix"},
 	{f.AccessMethod, nil, report.Exact, "", "access/method"},
 	{f.AccessHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
-	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
 	{f.AccessHeader, when{f.CondRegex}, report.Approximated, joined + ", and an expression may span several", "access/header-regex"},
 	{f.AccessHeader, nil, report.Narrowed, joined, "access/header-exact"},
 	{f.AccessWhole, when{f.CondUDP}, report.Dropped, noUDP, ""},
@@ -138,7 +145,7 @@ var serverRows = []row{
 
 	{f.PathNormalisation, nil, report.Exact, "", "specs/path-normalisation"},
 	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
-	{f.IdentityMapping, nil, report.Approximated, "a caller is its Consul service: an account goes by the Services that select its pods, or by its own name where there is none", "access/source"},
+	{f.IdentityMapping, nil, report.Approximated, "callers and callees are Consul services: an account goes by the Services that select its pods, or by its own name where there is none, and a service lets in what all accounts behind it do", "access/one-service-several-accounts"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when an intention changes, in ten minutes by default; until then the old one holds for them", "access/source"},
 	{f.Probes, nil, report.Relocated, "Consul's injection leads declared probes to listeners of their own, past every intention", "access/probes"},
 }
@@ -149,5 +156,7 @@ const (
 	onePort   = "a service has one port in Consul: the routes hold for whichever port that is, if all ports have the same"
 	noAddress = "callers that dial the pods of a headless Service themselves are not routed"
 	reserved  = "proxies write headers of this name themselves"
+	generated = "Consul's proxies write this header into every request that lacks it"
+	greeted   = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
 	joined    = "the lines of a repeated header are joined with commas, then compared as one"
 )

@@ -92,6 +92,9 @@ func (s *server) bound() {
 		l := inbound(fmt.Sprintf("inbound|%s|%d", s.name, p.Number), at.host, at.port)
 		l.ListenerFilters = []*listenerv3.ListenerFilter{tlsInspector()}
 		l.FilterChains = s.chains(p, s.local(p, process))
+		if !s.Enforced { // TLS of the application's own goes through as it is
+			l.DefaultFilterChain = &listenerv3.FilterChain{Name: fmt.Sprintf("%d|rest", p.Number), Filters: l.FilterChains[1].Filters}
+		}
 		s.emit(l)
 	}
 }

@@ -47,7 +47,7 @@ func (backend) Name() string { return "envoy" }
 
 func (backend) Versions() []string { return []string{"1.40"} }
 
-func (backend) Supports(translators.Target) feature.Table { return supports }
+func (backend) Supports(translators.Target) feature.Table { return shown }
 
 func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifact, report.Report) {
 	o := newOptions(t)

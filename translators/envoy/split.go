@@ -16,7 +16,7 @@ import (
 func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 	var out []translators.Artifact
 	var found report.Report
-	uncaught := report.Exact
+	uncaught, lost := report.Exact, []report.Ref(nil)
 	for _, p := range s.Ports {
 		if p.Protocol == ir.UDP {
 			continue
@@ -33,6 +33,7 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 		}
 		if len(places) == 0 {
 			uncaught = worse(uncaught, p)
+			lost = append(lost, connectionRefs(p)...)
 		}
 		for _, at := range places {
 			out = append(out, outbounds(s, p, at, refs)...)
@@ -40,9 +41,17 @@ func service(s ir.Service, o options) ([]translators.Artifact, report.Report) {
 	}
 	if uncaught != report.Exact {
 		const message = "Envoy catches calls by the address called, and no cluster address is known of this Service and those related"
-		found = append(found, report.New(report.NoClusterAddress, s.Ref, message).WithClass(uncaught))
+		found = append(found, report.New(report.NoClusterAddress, s.Ref, message).WithClass(uncaught).With(lost...))
 	}
 	return out, found
+}
+
+// connectionRefs are the places that say how connections to a port are shared.
+func connectionRefs(p ir.Port) []report.Ref {
+	if p.Protocol.IsHTTP() {
+		return nil
+	}
+	return routeRefs(p.AllRoutes())
 }
 
 // worse is what becomes of a Service once calls to a port are not caught: the

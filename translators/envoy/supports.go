@@ -89,6 +89,8 @@ var supports = feature.Table{
 	{Feature: feature.Probes, Class: report.Approximated,
 		Note: "HTTP and gRPC probes reach the process; a TCP probe is answered by the proxy, whatever the process does", Case: "access/probes"},
 
+	{Feature: feature.Open, Class: report.Exact, Case: "access/default-deny-selected"},
+
 	{Feature: feature.RouteQuery, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RouteQuery, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteQuery, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},

@@ -85,6 +85,8 @@ const (
 	EstablishedConnections Feature = "implicit.established-connections"
 	// Probes: declared probes keep being answered.
 	Probes Feature = "implicit.probes"
+	// Open: who denies nothing is open to every caller, also in plain text.
+	Open Feature = "implicit.open"
 )
 
 // Spec describes a feature.
@@ -142,6 +144,9 @@ const (
 	CondBinaryHeader Condition = "binary-header"
 	// CondReservedHeader: the header's name starts with "grpc-" or ":".
 	CondReservedHeader Condition = "reserved-header"
+	// CondProxyHeader: the header is one that proxies of Envoy's kind write into every
+	// request that lacks it, such as "x-request-id", so that it is always present.
+	CondProxyHeader Condition = "proxy-header"
 	// CondRepeatedName: the match has another condition on the same header.
 	CondRepeatedName Condition = "repeated-name"
 	// CondForeignIdentity: the caller is named by a SPIFFE identity of its own.
@@ -237,7 +242,7 @@ var compared = []Condition{CondExact, CondPrefix, CondSegments, CondSuffix, Cond
 // protocols are the conditions of whatever is asked of callers.
 var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondTLS, CondPortsUnknown, CondHeadless, CondGateway, CondView, CondMultiPort}
 
-var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondRepeatedName}
+var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondProxyHeader, CondRepeatedName}
 
 // Specs lists every feature. The tests see to it that each back end's table has
 // a row for each that holds always.
@@ -287,6 +292,7 @@ func makeSpecs() []Spec {
 		{UnreadyBackend, ir.KindService, false, "the share of an unready backend fails", client},
 		{EstablishedConnections, ir.KindWorkload, false, "a change reaches standing connections", server},
 		{Probes, ir.KindWorkload, false, "declared probes keep working", server},
+		{Open, ir.KindWorkload, false, "who denies nothing is open to every caller", server},
 	}
 }
 

@@ -38,6 +38,31 @@ const (
 	OnStraight On = "straight"
 	// OnRaw: no HTTP request is made.
 	OnRaw On = "raw"
+	// OnOtherPort: the pods are called at a port that the workload does not name.
+	OnOtherPort On = "other-port"
+	// OnProbe: the request is one that a declared probe of the workload makes.
+	OnProbe On = "probe"
+	// OnView: the caller is in a namespace that has routes of its own there, and
+	// they say nothing of the request, or what is of another namespace decides.
+	OnView On = "view"
+	// OnOthers: what is called belongs to another unit than that of the row.
+	OnOthers On = "others"
+	// OnQuery: the request has a query.
+	OnQuery On = "query"
+	// OnUnrouted: nothing routes the Service anywhere but to itself.
+	OnUnrouted On = "unrouted"
+	// OnSlashes: the path as sent has two slashes in a row.
+	OnSlashes On = "slashes"
+	// OnEncodedQuery: the query holds an escape, or a plus.
+	OnEncodedQuery On = "encoded-query"
+	// OnNotASCII: a header holds a character beyond ASCII.
+	OnNotASCII On = "not-ascii"
+	// OnNotPost: the method is another one than POST.
+	OnNotPost On = "not-post"
+	// OnComma: the value of a header holds a comma, or has several lines.
+	OnComma On = "comma"
+	// OnBrace: there is a curly brace in the path.
+	OnBrace On = "brace"
 )
 
 // Show returns the table with what shows attached to its rows. It panics where

@@ -48,10 +48,11 @@ func walk(u ir.Unit, keep func(Use) bool) ir.Unit {
 }
 
 func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
+	server := serverConditions(w)
 	if !w.Enforced {
+		keep(Use{Open, server, w.Ref})
 		return w
 	}
-	server := serverConditions(w)
 	keep(Use{DefaultDeny, server, w.Ref})
 	for _, f := range []Feature{IdentityMapping, PathNormalisation, EncodedSlash, EstablishedConnections} {
 		keep(Use{f, server, w.Ref})
@@ -229,6 +230,8 @@ func nameCondition(name string) Condition {
 		return CondBinaryHeader
 	case strings.HasPrefix(name, ":"), strings.HasPrefix(name, "grpc-") && len(name) > 5:
 		return CondReservedHeader
+	case name == "x-request-id", name == "x-forwarded-proto", name == "x-forwarded-client-cert", strings.HasPrefix(name, "x-envoy-"):
+		return CondProxyHeader
 	}
 	return ""
 }

@@ -196,7 +196,7 @@ func (w *routes) headers(e *ir.HeaderEdit, c ...Condition) *ir.HeaderEdit {
 		names = append(names, h.Name)
 	}
 	for _, n := range names {
-		if named := nameCondition(n); named != "" && named != CondBinaryHeader && !slices.Contains(c, named) {
+		if named := nameCondition(n); named != "" && named != CondBinaryHeader && named != CondProxyHeader && !slices.Contains(c, named) {
 			c = append(c, named)
 		}
 	}

@@ -19,7 +19,7 @@ type when = []f.Condition
 
 // alone is the table without authorization; routing begins every table.
 var (
-	routing = slices.Concat(unroutable(), table(conditional), table(general))
+	routing = slices.Concat(unroutable(), table(conditional), table(general)).Show(shows()...)
 	alone   = slices.Concat(routing, unauthorized())
 )
 
@@ -56,10 +56,10 @@ var conditional = []row{
 	{f.RouteSplit, when{f.CondTLS}, report.Approximated, overTLS, "split/tls-port"},
 	{f.RouteBackend, when{f.CondTLS}, report.Approximated, overTLS, "split/tls-port"},
 	{f.RouteBackend, when{f.CondForeignNamespace}, report.Relocated, "where a mesh asks for a ReferenceGrant in the backend's namespace, that of the input goes on to permit it", "routes/foreign-backend"},
-	{f.RoutePath, when{f.CondPrefix}, report.Approximated, asExpression, "split/match-path"},
+	{f.RoutePath, when{f.CondPrefix}, report.Approximated, asExpression, "mesh/paths-as-sent"},
 	{f.RoutePath, when{f.CondSuffix}, report.Approximated, asExpression, "mesh/gamma-expressions"},
 	{f.RoutePath, when{f.CondContains}, report.Approximated, asExpression, "mesh/gamma-expressions"},
-	{f.RoutePath, when{f.CondRegex}, report.Approximated, asExpression, "mesh/gamma-expressions"},
+	{f.RoutePath, when{f.CondRegex}, report.Approximated, asExpression, "mesh/paths-as-sent"},
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Approximated, "proxies write headers of this name themselves", "mesh/gamma-grpc"},
 	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a match has one condition on each header", ""},
 	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "HTTP/2 has no such header; most meshes compare with the authority", "pairs/host-header"},
@@ -73,7 +73,7 @@ var general = []row{
 	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
 	{f.RouteBackend, nil, report.Exact, "", "split/weights"},
 	{f.RouteInvalidBackend, nil, report.Exact, "", "split/missing-backend"},
-	{f.RoutePath, nil, report.Approximated, "Gateway API does not say whether a path is normalised first: /a//b may not be routed as /a/b", "mesh/gamma-order"},
+	{f.RoutePath, nil, report.Approximated, "Gateway API does not say whether a path is normalised first: /a//b may not be routed as /a/b", "mesh/paths-as-sent"},
 	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
 	{f.RouteHeader, nil, report.Approximated, "Gateway API leaves open what a header is compared as that is sent twice", "split/match-header"},
 	{f.RouteQuery, nil, report.Approximated, "Gateway API leaves open which one counts of a query parameter that is sent twice", "routes/istio-query"},
@@ -105,7 +105,10 @@ const (
 func unauthorized() f.Table {
 	var out f.Table
 	for _, s := range f.Specs() {
-		if authorizes(s.Feature) {
+		switch {
+		case s.Feature == f.Open: // nothing has to be said
+			out = append(out, f.Row{Feature: s.Feature, Class: report.Exact, Case: "access/default-deny-selected"})
+		case authorizes(s.Feature):
 			out = append(out, f.Row{Feature: s.Feature, Class: report.Dropped, Note: noAccess})
 		}
 	}

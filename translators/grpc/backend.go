@@ -47,7 +47,7 @@ func (backend) Name() string { return "grpc" }
 
 func (backend) Versions() []string { return nil }
 
-func (backend) Supports(translators.Target) feature.Table { return supports }
+func (backend) Supports(translators.Target) feature.Table { return shown }
 
 func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifact, report.Report) {
 	trustDomain := cmp.Or(t.TrustDomain, "cluster.local")

@@ -23,12 +23,12 @@ var supports = feature.Table{
 
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
-	{Feature: feature.RoutePath, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "split/match-path"},
+	{Feature: feature.RoutePath, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "mesh/paths-as-sent"},
 	{Feature: feature.RoutePath, Class: report.Exact, Case: "pairs/grpc-and-split"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteMethod, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
-	{Feature: feature.RouteMethod, Class: report.Approximated, Note: "every gRPC call is a POST, so a route for other methods never holds", Case: "split/match-method"},
+	{Feature: feature.RouteMethod, Class: report.Approximated, Note: "every gRPC call is a POST, so a route for other methods never holds", Case: "mesh/grpc-calls"},
 
 	{Feature: feature.RouteHeader, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
@@ -56,7 +56,7 @@ var supports = feature.Table{
 	{Feature: feature.AccessHeader, When: when(feature.CondReservedHeader), Class: report.Dropped, Note: "gRPC refuses rules about headers that it keeps to itself"},
 	{Feature: feature.AccessHeader, When: when(feature.CondPresent), Class: report.Exact, Case: "access/header-present"},
 	{Feature: feature.AccessHeader, Class: report.Narrowed,
-		Note: "the lines of a repeated header are compared as one, joined by commas; where that could let more through, a comma is not let through at all", Case: "access/header-regex"},
+		Note: "the lines of a repeated header are compared as one, joined by commas; where that could let more through, a comma is not let through at all", Case: "mesh/repeated-headers"},
 
 	{Feature: feature.AccessWhole, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.AccessWhole, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
@@ -66,19 +66,21 @@ var supports = feature.Table{
 	{Feature: feature.DefaultDeny, When: when(feature.CondUDP), Class: report.Approximated, Note: onlyGRPC, Case: "specs/udp-route"},
 	{Feature: feature.DefaultDeny, When: when(feature.CondTCP), Class: report.Approximated, Note: onlyGRPC, Case: "access/tcp"},
 	{Feature: feature.DefaultDeny, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: onlyGRPC, Case: "access/default-deny"},
-	{Feature: feature.DefaultDeny, Class: report.Exact, Case: "specs/grpc"},
+	{Feature: feature.DefaultDeny, Class: report.Approximated, Note: onlyGRPC, Case: "specs/grpc"},
 
 	{Feature: feature.Unmatched, Class: report.Exact, Case: "split/match-path"},
 	{Feature: feature.Retries, Class: report.Approximated, Note: "a call that no server has seen is sent once more, as gRPC always does", Case: "mesh/retries"},
 	{Feature: feature.Timeouts, Class: report.Exact, Case: "mesh/timeouts"},
 	{Feature: feature.PathNormalisation, Class: report.Approximated,
-		Note: "names of methods are not normalised; a server knows each by one spelling only", Case: "mesh/path-normalisation"},
+		Note: "names of methods are not normalised; a server knows each by one spelling only", Case: "mesh/dead-paths"},
 	{Feature: feature.EncodedSlash, Class: report.Exact, Case: "mesh/encoded-slash"},
 	{Feature: feature.IdentityMapping, Class: report.Exact, Note: "the application must ask for xDS credentials; without them it has no identity and is denied", Case: "access/source"},
 
 	{Feature: feature.ProtocolSelection, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Dropped, Note: noTCP},
 	{Feature: feature.ProtocolSelection, When: when(feature.CondPlainHTTP), Class: report.Approximated, Note: plainHTTP, Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, When: when(feature.CondPathCondition), Class: report.Approximated,
+		Note: "routes compare names of methods as they are sent; a server knows each by one spelling only", Case: "mesh/grpc-calls"},
 	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "specs/grpc"},
 
 	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with UNAVAILABLE", Case: "mesh/unready-backend"},
@@ -86,6 +88,8 @@ var supports = feature.Table{
 		Note: "a server asks its connections to go when its rules change; calls that run are finished", Case: "access/default-deny"},
 	{Feature: feature.Probes, Class: report.Narrowed,
 		Note: "a kubelet has no certificate and is turned away; serve health checks on a port without xDS", Case: "access/probes"},
+
+	{Feature: feature.Open, Class: report.Narrowed, Note: "a server demands TLS of every caller, so one in plain text is turned away", Case: "access/default-deny-selected"},
 
 	{Feature: feature.RouteQuery, Class: report.Dropped, Note: "a gRPC call has no query, and some clients would take the condition for none"},
 	{Feature: feature.RouteStatus, When: when(feature.CondTCP), Class: report.Dropped, Note: noTCP},

@@ -88,7 +88,7 @@ func (r *reading) directory(dir string) {
 		case d.IsDir() && kustomization(p) != "":
 			r.kustomize(p)
 			return fs.SkipDir
-		case !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(p)) && regular(p):
+		case !d.IsDir() && manifest(p) && regular(p):
 			r.file(p)
 		}
 		return nil
@@ -96,6 +96,13 @@ func (r *reading) directory(dir string) {
 	if err != nil {
 		r.unreadable(dir, err)
 	}
+}
+
+// manifest reports whether a file in a directory holds objects, by its name.
+// Traffic tests lie beside the objects that they are about, and are none.
+func manifest(p string) bool {
+	ext := filepath.Ext(p)
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, ext) && !strings.HasSuffix(strings.TrimSuffix(p, ext), "_traffic")
 }
 
 // regular reports whether a path leads to a regular file, or to nothing, which

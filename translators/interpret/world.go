@@ -73,6 +73,11 @@ func (w *World) workload(l ir.Workload) {
 			w.learn(s, []ir.Identity{{Namespace: l.Namespace, Account: l.Account}})
 		}
 	}
+	for _, g := range l.Grants { // who is granted anything is somebody
+		for _, s := range g.Sources {
+			w.Namespaces = append(w.Namespaces, s.Identity.Namespace)
+		}
+	}
 	l.Grants, l.Because, l.Enforced, l.NamespaceDenies = nil, nil, false, false
 	w.Workloads[name] = l
 	w.Namespaces = append(w.Namespaces, l.Namespace)

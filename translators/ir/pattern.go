@@ -7,6 +7,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // MatchKind says how a StringMatch compares.
@@ -68,10 +69,42 @@ func (m StringMatch) Matches(s string) bool {
 	case MatchContains:
 		return strings.Contains(s, m.Value)
 	case MatchRegex:
-		re, err := regexp.Compile(`^(?:` + m.Value + `)$`)
-		return err == nil && re.MatchString(s)
+		re := whole(m.Value)
+		return re != nil && re.MatchString(s)
 	}
 	return false
+}
+
+// expressions keeps compiled expressions, nil for one that does not compile: to
+// compile one takes a hundred times as long as to match it, and a policy is asked
+// about many requests. It begins anew before it grows large.
+var expressions = struct {
+	sync.RWMutex
+	compiled map[string]*regexp.Regexp
+}{compiled: map[string]*regexp.Regexp{}}
+
+// maxExpressions bounds how many are kept.
+const maxExpressions = 4096
+
+// whole compiles an expression for the whole value, or returns nil.
+func whole(expr string) *regexp.Regexp {
+	expressions.RLock()
+	re, ok := expressions.compiled[expr]
+	expressions.RUnlock()
+	if ok {
+		return re
+	}
+	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	if err != nil {
+		re = nil
+	}
+	expressions.Lock()
+	defer expressions.Unlock()
+	if len(expressions.compiled) >= maxExpressions {
+		clear(expressions.compiled)
+	}
+	expressions.compiled[expr] = re
+	return re
 }
 
 // Anchor says where a written expression is tied to the value.

@@ -22,7 +22,7 @@ func (m mesh) namespace(n ir.Namespace) ([]translators.Artifact, report.Report) 
 		return nil, nil
 	}
 	if n.Name == m.rootNamespace {
-		return nil, report.Report{report.New(report.Refused, report.Ref{Kind: "Namespace", Name: n.Name},
+		return nil, report.Report{report.New(report.Withheld, report.Ref{Kind: "Namespace", Name: n.Name},
 			"what is not granted is denied: the namespace is Istio's root namespace, where a policy for all pods holds for the whole mesh").
 			WithClass(report.Dropped)}
 	}
@@ -126,6 +126,8 @@ func (m mesh) granted(w ir.Workload) ([]policy, report.Report) {
 	for _, g := range w.Grants {
 		principals, f := m.callers(g)
 		found = append(found, f...)
+		g, f = m.unjoined(g)
+		found = append(found, f...)
 		rules := rules(g, principals)
 		if len(rules) == 0 {
 			continue
@@ -173,6 +175,25 @@ func (m mesh) callers(g ir.Grant) ([]any, report.Report) {
 		principals = append(principals, p)
 	}
 	return principals, found
+}
+
+// unjoined leaves out the matches that lines of a repeated header fulfil together
+// and none of them alone, where proxies join them with commas.
+func (m mesh) unjoined(g ir.Grant) (ir.Grant, report.Report) {
+	if !m.joined {
+		return g, nil
+	}
+	var found report.Report
+	g.Matches = slices.DeleteFunc(slices.Clone(g.Matches), func(match ir.Match) bool {
+		i := slices.IndexFunc(match.Headers, func(h ir.HeaderMatch) bool { return strings.Contains(h.Value.Value, ",") })
+		if i >= 0 {
+			found = append(found, report.New(report.Refused, match.Headers[i].Ref,
+				"allowed by header: there is a comma in the value, and lines of a repeated header that are joined make it too").
+				WithClass(report.Dropped))
+		}
+		return i >= 0
+	})
+	return g, found
 }
 
 // rules writes a grant: (any source) AND (any port) AND (any match). Matches

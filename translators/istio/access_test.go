@@ -174,7 +174,7 @@ func TestRootNamespace(t *testing.T) {
 		t.Errorf("findings without a grant: %v", found)
 	}
 	out, found = made(t, ir.Unit{Namespace: &ir.Namespace{Name: "shop", Enforced: true}}, target)
-	if len(out) > 0 || !slices.Equal(codes(found), []report.Code{report.Refused}) {
+	if len(out) > 0 || !slices.Equal(codes(found), []report.Code{report.Withheld}) {
 		t.Errorf("made %v, findings %v", names(out), found)
 	}
 }

@@ -12,6 +12,8 @@ type mesh struct {
 	trustDomain   string
 	clusterDomain string
 	rootNamespace string
+	// joined: the proxies join the lines of a repeated header before they compare.
+	joined bool
 }
 
 // localTrustDomain stands in a principal for whatever trust domain the mesh has.
@@ -22,6 +24,7 @@ func meshOf(t translators.Target) mesh {
 		trustDomain:   cmp.Or(t.TrustDomain, localTrustDomain),
 		clusterDomain: cmp.Or(t.Options[clusterDomainOption], "cluster.local"),
 		rootNamespace: cmp.Or(t.Options[rootNamespaceOption], "istio-system"),
+		joined:        t.Version != "" && t.Version != backend{}.Versions()[0],
 	}
 }
 

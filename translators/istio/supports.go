@@ -19,8 +19,8 @@ func (b backend) Supports(t translators.Target) f.Table {
 
 // The tables are asked for with every unit, so they are put together once.
 var (
-	newest = together(conditional, separateHeaders, prefixRedirects, filters, general)
-	older  = together(conditional, joinedHeaders, noPrefixRedirects, filters, general)
+	newest = together(conditional, separateHeaders, prefixRedirects, filters, general).Show(shows...)
+	older  = together(conditional, joinedHeaders, noPrefixRedirects, filters, general).Show(shows...).Show(showsOlder...)
 )
 
 func together(parts ...[]row) f.Table {
@@ -52,6 +52,7 @@ var conditional = []row{
 	{f.RouteInvalidBackend, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RoutePath, when{f.CondEmptyValue}, report.Dropped, "Istio has no empty path to compare with", ""},
+	{f.RoutePath, when{f.CondBrace}, report.Narrowed, "a caller's proxy escapes braces in a path before it compares, so the condition holds for no request, and backends see them escaped", "mesh/brace-in-route"},
 	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteQuery, when{f.CondUDP}, report.Dropped, noUDP, ""},
@@ -60,10 +61,12 @@ var conditional = []row{
 	{f.RouteView, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteView, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
+	{f.RouteHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
+	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "a caller's proxy finds the Service by the host that is asked for: a request for a host that is no name of the Service goes to the address that was called, past every route", "pairs/host-header"},
 	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a VirtualService compares each header with one value", ""},
 
 	{f.AccessSource, when{f.CondStarEdge}, report.Dropped, starNote, ""},
-	{f.AccessSource, when{f.CondForeignIdentity}, report.Exact, "the mesh has to trust the other trust domain's root", "access/identity-binding"},
+	{f.AccessSource, when{f.CondForeignIdentity}, report.Exact, "the mesh has to trust the other trust domain's root, and istiod has to be told by PILOT_SKIP_VALIDATE_TRUST_DOMAIN that proxies take its certificates; an alias of the trust domain would let its accounts in under names of ours", "access/identity-binding"},
 	{f.AccessPort, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.AccessPort, when{f.CondSharedTargetPort}, report.Widened, "a policy sees the port on the pod, and another port of a Service leads there too", ""},
 	{f.AccessWhole, when{f.CondUDP}, report.Dropped, noUDP, ""},
@@ -78,6 +81,7 @@ var conditional = []row{
 	{f.AccessHeader, when{f.CondEmptyValue}, report.Dropped, emptyNote, ""},
 	{f.AccessHeader, when{f.CondStarEdge}, report.Dropped, starNote, ""},
 	{f.AccessHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
+	{f.AccessHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
 	{f.AccessSelector, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known, and Istio selects by labels", ""},
 	{f.AccessSelector, when{f.CondSelectorCatches}, report.Widened, "Istio selects by labels, and pods of other accounts carry them too", ""},
 
@@ -85,6 +89,7 @@ var conditional = []row{
 	{f.DefaultDeny, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "the policy of the whole namespace denies, for no pod of the account is known", "access/default-deny-strict"},
 	{f.DefaultDeny, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known, and Istio selects by labels", ""},
 	{f.DefaultDeny, when{f.CondSelectorCatches}, report.Narrowed, "Istio selects by labels, and pods of other accounts that carry them are closed too", "access/selector-overlap"},
+	{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "access/tcp"},
 	{f.IdentityMapping, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "mTLS is required in the whole namespace, for no pod of the account is known", "access/default-deny-strict"},
 	{f.IdentityMapping, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known to require mTLS of", ""},
 	{f.PathNormalisation, when{f.CondPathCondition}, report.Narrowed, "Istio's default path normalisation does not merge slashes: what is granted for /a/b is denied for /a//b", "specs/path-normalisation"},
@@ -99,14 +104,14 @@ var conditional = []row{
 // with Envoy 1.39.
 var joinedHeaders = []row{
 	{f.RouteHeader, nil, report.Approximated, joinedNote, "split/match-header"},
-	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
 	{f.AccessHeader, nil, report.Narrowed, joinedNote, "access/header-exact"},
 }
 
 // separateHeaders are the rows of minors whose Envoy compares each line alone.
 var separateHeaders = []row{
 	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
-	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-present"},
+	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
 	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
 }
 
@@ -147,7 +152,7 @@ var general = []row{
 	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
 	{f.RouteBackend, nil, report.Exact, "", "split/weights"},
 	{f.RouteInvalidBackend, nil, report.Exact, "", "split/missing-backend"},
-	{f.RoutePath, nil, report.Approximated, "Istio's default path normalisation does not merge slashes: /a//b is not routed as /a/b", "split/match-path"},
+	{f.RoutePath, nil, report.Approximated, "Istio's default path normalisation does not merge slashes: /a//b is not routed as /a/b", "mesh/paths-as-sent"},
 	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
 
 	{f.AccessSource, nil, report.Exact, "", "access/source"},
@@ -165,6 +170,7 @@ var general = []row{
 	{f.Timeouts, nil, report.Exact, "", "split/weights"},
 	{f.PathNormalisation, nil, report.Exact, "", "access/tcp"},
 	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
+	{f.Open, nil, report.Exact, "", "access/default-deny-selected"},
 	{f.IdentityMapping, nil, report.Exact, "", "access/source"},
 	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
@@ -184,5 +190,7 @@ const (
 	hostPort   = "a port that the caller named with the host stays where the new one is its scheme's own"
 	// Envoy starts its clock when it has the whole request.
 	wholeRequest = "the time that the caller takes to send the request does not count"
+	generated    = "Istio's proxies write this header into every request that lacks it"
+	greeted      = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
 	joinedNote   = "the lines of a repeated header are joined with commas, then compared as one"
 )

@@ -29,7 +29,7 @@ func (m mesh) namespace(n ir.Namespace) report.Report {
 // what opens them again for some.
 func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 	if !w.Enforced {
-		return nil, m.closedAnyway(w)
+		return nil, nil // where Linkerd closes it by itself the table says so
 	}
 	var out []translators.Artifact
 	var found report.Report
@@ -55,15 +55,6 @@ func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 		out = append(out, used[name].authentication(w.Namespace))
 	}
 	return out, once(found)
-}
-
-// closedAnyway tells of a workload that nothing denies but Linkerd's own default.
-func (m mesh) closedAnyway(w ir.Workload) report.Report {
-	if !m.denies {
-		return nil
-	}
-	return report.Report{report.New(report.Implicit, w.Ref,
-		"workloads that no object names as destination are open: with default-inbound-policy deny Linkerd closes them").WithClass(report.Narrowed)}
 }
 
 // once leaves out what has been said of another port already.

@@ -3,6 +3,7 @@ package linkerd
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -52,6 +53,11 @@ func (r routed) requests(m ir.Match) (out []request, found report.Report) {
 	requests, unknown := requestsOf(m)
 	for _, method := range unknown {
 		found = append(found, lossy(m.MethodsRef, report.Dropped, "a route cannot name the method "+method))
+	}
+	for _, h := range m.Headers {
+		if strings.ContainsFunc(h.Value.Value, func(r rune) bool { return r > '~' }) {
+			found = append(found, lossy(h.Ref, report.Dropped, "a route finds no header by a value with characters beyond ASCII"))
+		}
 	}
 	for _, q := range requests {
 		if r.overrides && length(q.path) < wholePath {

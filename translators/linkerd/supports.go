@@ -19,8 +19,8 @@ func (backend) Supports(t translators.Target) f.Table {
 
 // The tables are asked for with every unit, so they are put together once.
 var (
-	open   = together(unrouted, conditional, openElsewhere, general)
-	closed = together(unrouted, conditional, closedElsewhere, general)
+	open   = together(unrouted, conditional, openElsewhere, general).Show(shows...).Show(showsOpen...)
+	closed = together(unrouted, conditional, closedElsewhere, general).Show(shows...).Show(showsClosed...)
 )
 
 func together(parts ...[]row) f.Table {
@@ -68,7 +68,7 @@ var conditional = []row{
 	{f.RouteStatus, when{f.CondStatus404}, report.Exact, "", "routes/conditions"},
 	{f.RouteStatus, when{f.CondWeightsZero}, report.Exact, "", "routes/no-backends"},
 	{f.RouteRedirect, when{f.CondRewritePrefix}, report.Dropped, "Linkerd's proxies refuse to replace the beginning of a path in a redirect", ""},
-	{f.RouteRedirect, when{f.CondRewritePath}, report.Approximated, "a path that is replaced as a whole loses its query", "routes/redirect"},
+	{f.RouteRedirect, when{f.CondRewritePath}, report.Approximated, "a path that is replaced as a whole loses its query", "mesh/linkerd-query"},
 	{f.RouteHeaderEdit, when{f.CondHostHeader}, report.Dropped, noHost, ""},
 	{f.RouteHeaderEdit, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
 	{f.RouteTimeout, when{f.CondPerTry}, report.Dropped, "Linkerd accepts a timeout for an attempt at a backend and ignores it", ""},
@@ -94,20 +94,22 @@ var closedElsewhere = []row{
 	{f.DefaultDeny, when{f.CondSelectorCatches}, report.Narrowed, catchNote, "access/selector-overlap"},
 	{f.IdentityMapping, when{f.CondPodsUnknown}, report.Relocated, "no pod of the account is known, and Linkerd denies where there is no Server", "mesh/linkerd-default-policy"},
 	{f.DefaultDeny, nil, report.Exact, "", "mesh/linkerd-default-policy"},
+	{f.Open, nil, report.Narrowed, "workloads that no object names as destination are closed too, as Linkerd denies where there is no Server", "mesh/linkerd-default-closed"},
 }
 
 // openElsewhere are the rows where it does not, or that is not said: a workload
 // none of whose ports are known cannot be closed at all.
 var openElsewhere = []row{
 	{f.DefaultDeny, when{f.CondPodsUnknown}, report.Dropped, noPods + "; " + defaultNote, ""},
-	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondPlainHTTP}, report.Narrowed, catchNote, "access/selector-overlap"},
-	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondGRPC}, report.Narrowed, catchNote, "mesh/linkerd-selector-overlap"},
-	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondTCP}, report.Narrowed, catchNote, "mesh/linkerd-selector-overlap"},
+	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondPlainHTTP}, report.Approximated, catchNote + "; " + otherPorts, "access/selector-overlap"},
+	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondGRPC}, report.Approximated, catchNote + "; " + otherPorts, "mesh/linkerd-selector-overlap"},
+	{f.DefaultDeny, when{f.CondSelectorCatches, f.CondTCP}, report.Approximated, catchNote + "; " + otherPorts, "mesh/linkerd-selector-overlap"},
 	{f.DefaultDeny, when{f.CondPlainHTTP}, report.Approximated, otherPorts, "access/default-deny"},
 	{f.DefaultDeny, when{f.CondGRPC}, report.Approximated, otherPorts, "pairs/grpc-and-access"},
 	{f.DefaultDeny, when{f.CondTCP}, report.Approximated, otherPorts, "pairs/tcp-and-access"},
 	{f.DefaultDeny, nil, report.Dropped, "a Server is for one port, and no port of the workload is known; " + defaultNote, ""},
 	{f.IdentityMapping, when{f.CondPodsUnknown}, report.Dropped, noPods, ""},
+	{f.Open, nil, report.Exact, "", "access/default-deny-selected"},
 }
 
 // general are the rows that hold where no row before does.
@@ -115,17 +117,17 @@ var general = []row{
 	{f.RouteSplit, nil, report.Exact, "", "split/weights"},
 	{f.RouteBackend, nil, report.Exact, "", "split/weights"},
 	{f.RouteInvalidBackend, nil, report.Exact, "", "split/missing-backend"},
-	{f.RoutePath, nil, report.Approximated, "Linkerd compares a path as it was sent: one that is not in its normal form is routed as another", "split/match-path"},
+	{f.RoutePath, nil, report.Approximated, "Linkerd compares a path as it was sent: one that is not in its normal form is routed as another", "mesh/paths-as-sent"},
 	{f.RouteMethod, nil, report.Exact, "", "split/match-method"},
 	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
-	{f.RouteQuery, nil, report.Approximated, "Linkerd decodes a query before it compares, and any occurrence of a parameter counts", "routes/istio-query"},
+	{f.RouteQuery, nil, report.Approximated, "Linkerd decodes a query before it compares, and any occurrence of a parameter counts", "mesh/linkerd-query"},
 	{f.RouteStatus, nil, report.Approximated, "Linkerd answers with status 500 by sending requests where nobody is, and with no other", "routes/no-backends"},
 	{f.RouteRedirect, nil, report.Exact, "", "routes/redirect"},
 	{f.RouteRewrite, nil, report.Dropped, "Linkerd does not rewrite, and takes no route that asks for it", ""},
 	{f.RouteHeaderEdit, nil, report.Exact, "", "routes/headers"},
 	{f.RouteMirror, nil, report.Dropped, "Linkerd does not mirror, and takes no route that asks for it", ""},
 	{f.RouteTimeout, nil, report.Exact, "", "routes/timeouts"},
-	{f.RouteView, nil, report.Approximated, "Linkerd adds the routes of a namespace to those for everybody, of which the more specific count there too", "routes/consumer-and-producer"},
+	{f.RouteView, nil, report.Approximated, "Linkerd adds the routes of a namespace to those for everybody, of which the more specific count there too", "mesh/linkerd-views"},
 	{f.GatewayPort, nil, report.Dropped, "Linkerd has no gateway of its own; another one's proxies join the mesh as its callers", ""},
 	{f.GatewayHost, nil, report.Dropped, "Linkerd has no gateway of its own; another one's proxies join the mesh as its callers", ""},
 
@@ -133,7 +135,7 @@ var general = []row{
 	{f.AccessPort, nil, report.Exact, "", "access/port"},
 	{f.AccessPath, nil, report.Exact, "", "access/path-prefix"},
 	{f.AccessMethod, nil, report.Exact, "", "access/method"},
-	{f.AccessHeader, nil, report.Narrowed, "a request whose repeated header fulfils several grants has the rights of one of them, and an expression finds no value with characters beyond ASCII", "access/header-exact"},
+	{f.AccessHeader, nil, report.Narrowed, "a request whose repeated header fulfils several grants has the rights of one of them, and an expression finds no value with characters beyond ASCII", "mesh/linkerd-not-ascii"},
 	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
 	{f.AccessSelector, nil, report.Exact, "", "access/source"},
 

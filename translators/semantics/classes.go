@@ -167,7 +167,7 @@ func requests(to Request, callers []*ir.Identity, matches []ir.Match, http bool)
 	} else {
 		shapes = shape(to, matches)
 	}
-	var out []Request
+	out := make([]Request, 0, len(callers)*len(shapes))
 	for _, from := range callers {
 		for _, q := range shapes {
 			q.From = from
@@ -199,7 +199,20 @@ func shape(to Request, matches []ir.Match) []Request {
 		out = append(out, hit)
 		out = append(out, misses(hit, m)...)
 	}
-	return dedupe(out)
+	return dedupe(slices.DeleteFunc(out, func(q Request) bool { return !possible(q) }))
+}
+
+// possible reports whether a request can be made at all: a path begins with a
+// slash, or is "*", and no header holds a control character but the tab.
+func possible(q Request) bool {
+	for _, lines := range q.Headers {
+		if slices.ContainsFunc(lines, func(l string) bool {
+			return strings.ContainsFunc(l, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+		}) {
+			return false
+		}
+	}
+	return q.Path == "*" || strings.HasPrefix(q.Path, "/")
 }
 
 func misses(hit Request, m ir.Match) []Request {

@@ -100,12 +100,13 @@ func access(want, got Decision) []Difference {
 }
 
 // canonical is a decision in which what no caller and no backend can tell apart
-// is the same: shares that fail alike are one, whoever was meant, and so are the
-// shares of one backend that are edited alike.
+// is the same: shares that fail alike are one, whoever was meant, and an answer
+// where they are all, and so are the shares of one backend that are edited alike.
 func canonical(q Request, d Decision) Decision {
 	if q.Raw {
 		d.Status, d.Location, d.Sent, d.Mirrors, d.Timeout = 0, "", Sent{}, nil, ir.Timeout{}
 	}
+	d.Location = redirected(d.Location)
 	var shares []Share
 	for _, s := range d.Shares {
 		if s.Invalid != "" {
@@ -123,7 +124,25 @@ func canonical(q Request, d Decision) Decision {
 	}
 	slices.SortFunc(shares, compareShares)
 	d.Shares = shares
+	if len(shares) == 1 && shares[0].Invalid != "" { // every request fails alike: an answer
+		return Decision{Verdict: Answer, Status: shares[0].Status}
+	}
 	return d
+}
+
+// redirected is where a redirect leads, with the path in its normal form, as it
+// counts where a request is sent on.
+func redirected(location string) string {
+	scheme, rest, _ := strings.Cut(location, "://")
+	i := strings.IndexByte(rest, '/')
+	if i < 0 {
+		return location
+	}
+	target, query, asked := strings.Cut(rest[i:], "?")
+	if target = NormalisePath(target); asked {
+		target += "?" + query
+	}
+	return scheme + "://" + rest[:i] + target
 }
 
 // compareShares orders shares by everything but how large they are.

@@ -423,12 +423,21 @@ func probes(p ir.Probe, port int32, q Request) bool {
 // that names it are one caller.
 const trustDomain = "cluster.local"
 
+// sameCaller compares accounts by their names, as long as neither is named by
+// its SPIFFE identity.
+func sameCaller(a, b ir.Identity) bool {
+	if a.SPIFFE == "" && b.SPIFFE == "" {
+		return a == b
+	}
+	return a.URI(trustDomain) == b.URI(trustDomain)
+}
+
 func grants(g ir.Grant, port int32, called ir.ServicePort, http bool, q Request) ([]report.Ref, bool) {
 	if q.From == nil {
 		return nil, false
 	}
 	s := slices.IndexFunc(g.Sources, func(s ir.Source) bool {
-		return s.Identity.URI(trustDomain) == q.From.URI(trustDomain)
+		return sameCaller(s.Identity, *q.From)
 	})
 	p := slices.IndexFunc(g.Ports, func(p ir.GrantPort) bool {
 		if slices.Contains(p.Also, called) {

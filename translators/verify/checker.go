@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/meshknot/meshknot/translators"
-	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/semantics"
@@ -14,21 +13,30 @@ import (
 type checker struct {
 	world interpret.World
 	mesh  interpret.Mesh
-	// gateways are the units of Gateways, which virtual hosts are asked with.
-	gateways map[ir.Name]ir.Unit
+	// gateways are the models of Gateways, each with all of its virtual hosts: the
+	// host that one of them just is not may be another one's.
+	gateways map[ir.Name]semantics.Model
 	// closed are the namespaces that deny by default.
 	closed []ir.Unit
+	explainer
 }
 
 func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece) checker {
-	c := checker{world: w, mesh: m, gateways: map[ir.Name]ir.Unit{}}
+	c := checker{world: w, mesh: m, gateways: map[ir.Name]semantics.Model{}, explainer: newExplainer(pieces)}
+	gateways := map[ir.Name][]ir.Unit{}
 	for _, p := range pieces {
-		if g := p.Unit.Gateway; g != nil {
-			c.gateways[ir.Name{Namespace: g.Namespace, Name: g.Name}] = p.Unit
+		switch u := p.Unit; {
+		case u.Gateway != nil:
+			name := ir.Name{Namespace: u.Gateway.Namespace, Name: u.Gateway.Name}
+			gateways[name] = append(gateways[name], u)
+		case u.VirtualHost != nil:
+			gateways[u.VirtualHost.Gateway] = append(gateways[u.VirtualHost.Gateway], u)
+		case u.Namespace != nil:
+			c.closed = append(c.closed, u)
 		}
-		if p.Unit.Namespace != nil {
-			c.closed = append(c.closed, p.Unit)
-		}
+	}
+	for name, units := range gateways {
+		c.gateways[name] = semantics.New(units)
 	}
 	return c
 }
@@ -45,17 +53,18 @@ func (c checker) unit(p translators.Piece) Result {
 
 // routes asks where the calls to a Service, or to a host of a Gateway, are sent.
 func (c checker) routes(p translators.Piece) Result {
-	units := []ir.Unit{p.Unit}
+	model := semantics.Model{}
 	if v := p.Unit.VirtualHost; v != nil {
-		units = append(units, c.gateways[v.Gateway])
+		model = c.gateways[v.Gateway]
+	} else {
+		model = semantics.New([]ir.Unit{p.Unit})
 	}
-	model := semantics.New(units)
 	var out Result
 	for _, q := range semantics.RouteClasses(p.Unit) {
 		out.Asked++
 		want, got := model.Decide(q), c.mesh.Route(q)
 		for _, d := range semantics.Differences(q, want, got.Decision, Rounding) {
-			out.Differences = append(out.Differences, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, want.Because})
+			out.Differences = append(out.Differences, c.explained(p, Difference{p.Unit.Key(), q, d, nil, got.By, want.Because}))
 		}
 	}
 	return out
@@ -75,22 +84,31 @@ func (c checker) admits(p translators.Piece) Result {
 	}
 	var out Result
 	for _, q := range semantics.AdmitClasses(w) {
-		calls := []ir.ServicePort{{}}
-		for _, port := range w.Ports {
-			if port.Number == q.Port {
-				calls = append(calls, port.Services...)
-			}
-		}
-		for _, called := range calls {
+		for _, called := range calls(w, q.Port) {
 			want, because := model.Admits(name, q.Port, called, q)
 			for _, labels := range pods {
 				out.Asked++
 				got := c.mesh.Admit(interpret.Arrival{Request: q, Workload: name, Pod: labels, Port: q.Port, Called: called})
+				if want == got.Allowed {
+					continue
+				}
 				for _, d := range semantics.Differences(q, decision(want), decision(got.Allowed), Rounding) {
-					q := reached(q, called)
-					out.Differences = append(out.Differences, Difference{p.Unit.Key(), q, d, explained(p, q, d), got.By, because})
+					d := Difference{p.Unit.Key(), reached(q, called), d, nil, got.By, because}
+					out.Differences = append(out.Differences, c.explained(p, d))
 				}
 			}
+		}
+	}
+	return out
+}
+
+// calls are the ports of Services that lead to a port of the pods, and none: there
+// they are called straight.
+func calls(w ir.Workload, number int32) []ir.ServicePort {
+	out := []ir.ServicePort{{}}
+	for _, port := range w.Ports {
+		if port.Number == number {
+			out = append(out, port.Services...)
 		}
 	}
 	return out
@@ -109,17 +127,4 @@ func decision(allowed bool) semantics.Decision {
 		return semantics.Decision{Verdict: semantics.Allow}
 	}
 	return semantics.Decision{Verdict: semantics.Deny}
-}
-
-// explained returns what a table says of a difference: some row that the unit
-// made use of shows this effect on such requests.
-func explained(p translators.Piece, q semantics.Request, d semantics.Difference) *feature.Shown {
-	for _, c := range p.Claims {
-		for i := range c.Row.Shows {
-			if s := &c.Row.Shows[i]; s.Effect == d.Effect && Has(q, s.On) {
-				return s
-			}
-		}
-	}
-	return nil
 }

@@ -18,10 +18,21 @@ import (
 func RouteMatches(m ir.Match) []*routev3.RouteMatch {
 	var out []*routev3.RouteMatch
 	for _, path := range m.Path.Strings() {
-		m.Path = path
-		out = append(out, RouteMatch(m))
+		for _, one := range slashes(path) {
+			m.Path = one
+			out = append(out, RouteMatch(m))
+		}
 	}
 	return out
+}
+
+// slashes are the comparisons of which one must hold where m does. Where slashes
+// are merged a path of slashes alone keeps two, so what holds for "/" is said of both.
+func slashes(m ir.StringMatch) []ir.StringMatch {
+	if m.Matches("/") && !m.Matches("//") {
+		return []ir.StringMatch{m, {Kind: ir.MatchExact, Value: "//"}}
+	}
+	return []ir.StringMatch{m}
 }
 
 // RouteMatch makes one condition of a match. A path condition that routes have

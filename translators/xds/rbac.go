@@ -88,8 +88,7 @@ func (d Dialect) permissions(matches []ir.Match, protocol ir.Protocol) []*rbacv3
 func (d Dialect) permission(m ir.Match) *rbacv3.Permission {
 	var rules []*rbacv3.Permission
 	if !matchesAll(m.Path) {
-		rules = append(rules, &rbacv3.Permission{Rule: &rbacv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
-			Rule: &matcherv3.PathMatcher_Path{Path: StringMatcher(m.Path)}}}})
+		rules = append(rules, pathPermission(m.Path))
 	}
 	for _, h := range headers(m) {
 		rules = append(rules, headerPermission(h))
@@ -107,6 +106,19 @@ func (d Dialect) permission(m ir.Match) *rbacv3.Permission {
 		return rules[0]
 	}
 	return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{Rules: rules}}}
+}
+
+// pathPermission holds where a comparison of the path does.
+func pathPermission(m ir.StringMatch) *rbacv3.Permission {
+	var any []*rbacv3.Permission
+	for _, one := range slashes(m) {
+		any = append(any, &rbacv3.Permission{Rule: &rbacv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
+			Rule: &matcherv3.PathMatcher_Path{Path: StringMatcher(one)}}}})
+	}
+	if len(any) == 1 {
+		return any[0]
+	}
+	return &rbacv3.Permission{Rule: &rbacv3.Permission_OrRules{OrRules: &rbacv3.Permission_Set{Rules: any}}}
 }
 
 // canSpanLines reports whether a comparison could hold for lines joined by a

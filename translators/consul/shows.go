@@ -1,0 +1,36 @@
+package consul
+
+import (
+	f "github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// shows is how the rows that are not exact show themselves in both tables.
+var shows = []f.Shown{
+	{Feature: f.RouteInvalidBackend, Effect: report.Fails},
+	{Feature: f.RoutePath, Effect: report.Strays, On: f.OnRawPath},
+	{Feature: f.RoutePath, Effect: report.Fails, On: f.OnRawPath},
+	{Feature: f.RoutePath, Effect: report.Edits, On: f.OnRawPath},
+	{Feature: f.RoutePath, Effect: report.Times, On: f.OnRawPath},
+	{Feature: f.RouteStatus, When: when{f.CondStatus404}, Effect: report.Fails},
+	{Feature: f.RouteStatus, Effect: report.Fails},
+	{Feature: f.RouteRedirect, Effect: report.Fails},
+	{Feature: f.Unmatched, Effect: report.Strays, On: f.OnOthers},
+	{Feature: f.AccessSelector, When: when{f.CondMultiPort}, Effect: report.Denies},
+	{Feature: f.AccessPath, When: when{f.CondBrace}, Effect: report.Denies},
+	{Feature: f.ProtocolSelection, Effect: report.Fails, On: f.OnOthers},
+	{Feature: f.IdentityMapping, Effect: report.Denies, On: f.OnOthers},
+	{Feature: f.Timeouts, Effect: report.Times, On: f.OnUnrouted},
+	{Feature: f.Probes, Effect: report.Denies, On: f.OnPlainText},
+}
+
+// showsDenying and showsAllowing are how those do that depend on the agents.
+var (
+	showsDenying = []f.Shown{
+		{Feature: f.Open, Effect: report.Denies},
+	}
+	showsAllowing = []f.Shown{
+		{Feature: f.Open, Effect: report.Denies, On: f.OnPlainText},
+		{Feature: f.Open, Effect: report.Denies, On: f.OnOtherPort},
+	}
+)
