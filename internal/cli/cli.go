@@ -100,7 +100,7 @@ Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
 	root.SetOut(out)
 	root.SetErr(errw)
 	root.AddCommand(
-		translateCommand(a), validateCommand(a), lossesCommand(a), statusCommand(a), backendsCommand(a),
+		translateCommand(a), validateCommand(a), lossesCommand(a), statusCommand(a), backendsCommand(a), explainCommand(a), simulateCommand(a), diffCommand(a), testCommand(a),
 		policyCommand(a), migrateCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),
 		codeCommand(a), completionCommand(a), versionCommand(a))
 	root.CompletionOptions.DisableDefaultCmd = true
