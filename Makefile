@@ -25,7 +25,9 @@ demo: build ## a shop on loopback, governed by an SMI policy: expected beside ob
 
 test: lint envoy tools ## everything: lint, unit, golden, script, Rego and real Envoy tests
 	@echo "== go test"
-	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/test/(lab|planes|envoy|equivalence|conformance/smi)')
+	@echo "== against the real programs, one package at a time"
+	$(GO) test -timeout 30m -p 1 ./test/lab/... ./test/planes/... ./test/envoy/... ./test/conformance/smi/... ./test/equivalence/...
 	@echo "== the CRDs, as an API server sees them"
 	cd crds/apiserver && $(GO) test ./...
 	@test -x "$(ENVOY)" || echo "!! LOUD: no Envoy at $(ENVOY): its tests were skipped"
@@ -79,10 +81,30 @@ fuzz: ## fuzz the reader and the front end, a minute each (FUZZTIME=1m)
 bench: ## time and allocations of reading, lowering and translating
 	$(GO) test -run '^$$' -bench . -benchmem ./translators/all
 
+GRPCIO_VERSION := 1.85.1
+grpcio: $(CACHE)/grpcio/bin/python ## install a second gRPC implementation for test/planes/grpc (a Python package)
+$(CACHE)/grpcio/bin/python:
+	@echo "== installing grpcio $(GRPCIO_VERSION) into .cache/grpcio"
+	@mkdir -p $(CACHE)
+	@$(PYTHON) -m venv $(CACHE)/grpcio && $(CACHE)/grpcio/bin/pip install -q --disable-pip-version-check grpcio==$(GRPCIO_VERSION) \
+	  || { rm -rf $(CACHE)/grpcio; echo "!! LOUD: grpcio could not be installed"; [ "$${REQUIRE_REAL:-0}" != 1 ]; }
+
+CONFORMANCE := test/conformance/smi/results
+conformance: envoy tools ## play the SMI conformance suite on Envoy, Consul and gRPC, and write docs/conformance.md
+	@mkdir -p $(CONFORMANCE)
+	@for p in envoy consul grpc; do echo "== $$p"; \
+	  $(GO) run ./test/conformance/meshknot-conformance -plane $$p -json $(CONFORMANCE)/$$p.json || exit 1; done
+	$(GO) run ./test/conformance/meshknot-conformance -o markdown $(CONFORMANCE)/envoy.json $(CONFORMANCE)/consul.json $(CONFORMANCE)/grpc.json > docs/conformance.md
+
+equivalence: envoy tools ## the large run of test/equivalence: N=500 random policies of SEED=1 on every plane, or PLANE=envoy; writes docs/equivalence.md
+	MESHKNOT_EQUIVALENCE_N=$${N:-500} MESHKNOT_EQUIVALENCE_SEED=$${SEED:-1} MESHKNOT_EQUIVALENCE_PLANE="$(PLANE)" MESHKNOT_EQUIVALENCE_BUDGET=$${BUDGET:-0} \
+	  MESHKNOT_EQUIVALENCE_OUT=$(CURDIR)/test/equivalence/results.json $(GO) test -count=1 -timeout 24h -v -run TestPlanes ./test/equivalence
+	$(GO) test -count=1 -run TestDocument ./test/equivalence -update
+
 mutants: ## break the translators on purpose, one place at a time; at least 95 % must be caught
 	$(GO) run ./test/mutants
 
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench mutants clean
+.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench equivalence mutants conformance grpcio clean

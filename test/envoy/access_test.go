@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -18,19 +19,19 @@ import (
 // returns the status and the body; 0 where there was no answer at all.
 func ask(t *testing.T, port int32, id *tls.Config, request string) (int, string) {
 	t.Helper()
-	return askAt(t, local(port), id, request)
+	return askAt(t, lab.Local(port), id, request)
 }
 
 func askAt(t *testing.T, address string, id *tls.Config, request string) (int, string) {
 	t.Helper()
-	r, err := converse(address, id, request)
+	r, err := lab.Converse(address, id, request)
 	switch {
 	case err != nil:
 		return 0, err.Error()
 	case strings.HasPrefix(request, "HEAD "):
-		return r.status, r.header.Get("X-App")
+		return r.Status, r.Header.Get("X-App")
 	}
-	return r.status, r.body
+	return r.Status, r.Body
 }
 
 func dial(address string, id *tls.Config) (net.Conn, error) {
@@ -52,14 +53,14 @@ func dial(address string, id *tls.Config) (net.Conn, error) {
 
 // guarded is a workload that denies by default, behind a real proxy.
 type guarded struct {
-	*lab
+	*rig
 	options map[string]string
 	web     *tls.Config
 	thief   *tls.Config
 }
 
 func newGuarded(t *testing.T) guarded {
-	l := newLab(t)
+	l := newRig(t)
 	return guarded{l, map[string]string{}, l.ca.client(web.URI("cluster.local"), "http/1.1"), l.ca.client(thief.URI("cluster.local"), "http/1.1")}
 }
 
@@ -72,7 +73,7 @@ func (g guarded) place(port, process int32) int32 {
 func (g guarded) serve(w ir.Workload) {
 	w.Namespace, w.Account, w.Enforced = reviews.Namespace, reviews.Account, true
 	w.Ref = report.Ref{Kind: "ServiceAccount", Namespace: "shop", Name: "reviews"}
-	g.lab.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}})
+	g.rig.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}})
 }
 
 // TestAccess calls one workload with real identities and without.
@@ -332,7 +333,7 @@ func TestOpen(t *testing.T) {
 	web80, db := g.place(8081, app(t, "app")), g.place(5432, greeter(t, "db"))
 	w := ir.Workload{Namespace: "shop", Account: "reviews",
 		Ports: []ir.WorkloadPort{{Number: 8081, Protocol: ir.HTTP}, {Number: 5432, Protocol: ir.TCP}}}
-	g.lab.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}})
+	g.rig.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}})
 	g.proxy(reviews)
 	for _, id := range []*tls.Config{g.thief, nil} {
 		if status, body := ask(t, web80, id, "GET /a/../b"); status != 200 || strings.Fields(body)[1] != "/a/../b" {

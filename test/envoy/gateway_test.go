@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -22,22 +23,22 @@ var (
 
 // city is a mesh with a gateway: its backends answer with what they hear.
 type city struct {
-	*lab
+	*rig
 	units   []ir.Unit
 	options map[string]string
-	echoes  map[string]*echo
+	echoes  map[string]*lab.Echo
 	at      map[int32]int32 // where the gateway's ports are
 }
 
 // newCity has a Service on port 80 for each name, behind the proxy of reviews,
 // and a Gateway that listens on ports.
 func newCity(t *testing.T, w ir.Workload, ports []int32, names ...string) *city {
-	c := &city{lab: newLab(t), options: map[string]string{}, echoes: map[string]*echo{}, at: map[int32]int32{}}
+	c := &city{rig: newRig(t), options: map[string]string{}, echoes: map[string]*lab.Echo{}, at: map[int32]int32{}}
 	w.Namespace, w.Account = reviews.Namespace, reviews.Account
 	for i, name := range names {
 		port, at := int32(8081+i), freePort(t)
-		c.echoes[name] = newEcho(t, name)
-		inbound(c.options, reviews, port, at, c.echoes[name].port)
+		c.echoes[name] = newEcho(c.rig, name)
+		inbound(c.options, reviews, port, at, c.echoes[name].Port)
 		listen(c.options, name, 80, web, freePort(t))
 		w.Ports = append(w.Ports, ir.WorkloadPort{Number: port, Protocol: ir.HTTP,
 			Services: []ir.ServicePort{{Service: shop(name), Port: 80}}})
@@ -269,10 +270,10 @@ func TestGatewayShares(t *testing.T) {
 	c.open()
 	get := func(target string) string {
 		r := exchange(t, c.at[80], "GET "+target+"\nhost: a.example")
-		if r.status != 200 {
-			return fmt.Sprint(r.status)
+		if r.Status != 200 {
+			return fmt.Sprint(r.Status)
 		}
-		return r.heard.App
+		return r.Heard.App
 	}
 	got := map[string]int{}
 	const n = 2500
@@ -297,13 +298,13 @@ func TestGatewayShares(t *testing.T) {
 		}
 		mean := k.share * float64(k.n)
 		low := mean - 3.9*math.Sqrt(mean*(1-k.share))
-		eventually(t, "copies of "+k.target, func() bool { return float64(c.echoes[k.app].times(k.path)) >= low })
+		eventually(t, "copies of "+k.target, func() bool { return float64(times(c.echoes[k.app], k.path)) >= low })
 		time.Sleep(100 * time.Millisecond) // for a copy too many
-		if copies := c.echoes[k.app].times(k.path); math.Abs(float64(copies)-mean) > 3.9*math.Sqrt(mean*(1-k.share)) {
+		if copies := times(c.echoes[k.app], k.path); math.Abs(float64(copies)-mean) > 3.9*math.Sqrt(mean*(1-k.share)) {
 			t.Errorf("%s: %d copies of %d, want %.0f", k.target, copies, k.n, mean)
 		}
 	}
-	for _, h := range c.echoes["copy"].all {
+	for _, h := range c.echoes["copy"].Requests() {
 		if h.Path == "/after" && h.Host != "inner.example" || h.Path != "/after" && h.Host != "a.example" {
 			t.Fatalf("a copy asks for host %s, path %s", h.Host, h.Path)
 		}
@@ -330,8 +331,8 @@ func TestGatewayTimeouts(t *testing.T) {
 	} {
 		start := time.Now()
 		r := exchange(t, c.at[80], "GET "+k.path+"\nhost: a.example\nx-sleep: "+k.sleep+"\nx-envoy-upstream-rq-timeout-ms: 100\nx-envoy-upstream-rq-per-try-timeout-ms: 100")
-		if took := time.Since(start); r.status != k.status || k.status == 504 && (took < short/2 || took > 4*time.Second) {
-			t.Errorf("%s with %s: %d after %s, want %d", k.path, k.sleep, r.status, took, k.status)
+		if took := time.Since(start); r.Status != k.status || k.status == 504 && (took < short/2 || took > 4*time.Second) {
+			t.Errorf("%s with %s: %d after %s, want %d", k.path, k.sleep, r.Status, took, k.status)
 		}
 	}
 }
@@ -347,11 +348,11 @@ func TestGatewayCallsAsItself(t *testing.T) {
 	m := c.open()
 	c.askAll(m, call(80, "a.example", "/outer"), call(80, "a.example", "/outer/x"), call(80, "a.example", "/inner"), call(80, "a.example", "/innermost"), call(80, "a.example", "/else"))
 	r := exchange(t, c.at[80], "GET /outer\nhost: a.example\nx-forwarded-for: 10.9.9.9\nx-forwarded-proto: https")
-	by := strings.Join(r.heard.Headers["x-forwarded-for"], ",") // Envoy says the machine's own address for 127.0.0.1
-	if got := r.heard.Headers["x-forwarded-proto"]; !strings.HasPrefix(by, "10.9.9.9,") || len(got) != 1 || got[0] != "http" {
+	by := strings.Join(r.Heard.Headers["x-forwarded-for"], ",") // Envoy says the machine's own address for 127.0.0.1
+	if got := r.Heard.Headers["x-forwarded-proto"]; !strings.HasPrefix(by, "10.9.9.9,") || len(got) != 1 || got[0] != "http" {
 		t.Errorf("the backend hears of %s by %s", by, got)
 	}
-	if xfcc := r.heard.Headers["x-forwarded-client-cert"]; len(xfcc) != 1 || !strings.Contains(xfcc[0], edgeAs.URI("cluster.local")) {
+	if xfcc := r.Heard.Headers["x-forwarded-client-cert"]; len(xfcc) != 1 || !strings.Contains(xfcc[0], edgeAs.URI("cluster.local")) {
 		t.Errorf("the backend hears of %q", xfcc)
 	}
 }

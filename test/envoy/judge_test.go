@@ -1,7 +1,6 @@
 package envoy_test
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,25 +9,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
 
-// words renders a request as it is sent.
-func words(q semantics.Request) string {
-	text := cmp.Or(q.Method, "GET") + " " + cmp.Or(q.Path, "/")
-	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
-		for _, value := range q.Headers[name] {
-			text += "\n" + name + ": " + value
-		}
-	}
-	return text
-}
-
 // judge holds what a caller heard against what the policy means. Shares are
 // counted elsewhere: here one of those that can be is enough. A backend answers
 // with the name that called has for it.
-func judge(got reply, d semantics.Decision, called func(semantics.Share) string) error {
+func judge(got lab.Reply, d semantics.Decision, called func(semantics.Share) string) error {
 	if d.Verdict == semantics.Answer {
 		return judgeAnswer(got, d)
 	}
@@ -44,33 +33,33 @@ func judge(got reply, d semantics.Decision, called func(semantics.Share) string)
 	return why
 }
 
-func judgeAnswer(got reply, d semantics.Decision) error {
-	if got.status != d.Status {
-		return fmt.Errorf("status %d, want %d of route %s", got.status, d.Status, d.Route)
+func judgeAnswer(got lab.Reply, d semantics.Decision) error {
+	if got.Status != d.Status {
+		return fmt.Errorf("status %d, want %d of route %s", got.Status, d.Status, d.Route)
 	}
-	if got, want := canonical(got.header.Get("location")), canonical(d.Location); got != want {
+	if got, want := canonical(got.Header.Get("location")), canonical(d.Location); got != want {
 		return fmt.Errorf("redirected to %q, want %q", got, want)
 	}
 	return nil
 }
 
-func judgeShare(got reply, d semantics.Decision, s semantics.Share, name string) error {
+func judgeShare(got lab.Reply, d semantics.Decision, s semantics.Share, name string) error {
 	switch {
-	case s.Invalid != "" && got.status == 500, !s.Allowed && got.status == 403:
+	case s.Invalid != "" && got.Status == 500, !s.Allowed && got.Status == 403:
 		return nil
-	case s.Invalid != "" || !s.Allowed || got.status != 200:
-		return fmt.Errorf("status %d, want route %s to %s (%q)", got.status, d.Route, s.Service, s.Invalid)
-	case got.heard.App != name:
-		return fmt.Errorf("%s answered, want %s of route %s", got.heard.App, name, d.Route)
-	case got.heard.Host != sentHost(d, s):
-		return fmt.Errorf("asked for host %s, want %s", got.heard.Host, sentHost(d, s))
-	case normal(got.heard.Path) != normal(d.Sent.Path):
-		return fmt.Errorf("asked for path %s, want %s", got.heard.Path, d.Sent.Path)
+	case s.Invalid != "" || !s.Allowed || got.Status != 200:
+		return fmt.Errorf("status %d, want route %s to %s (%q)", got.Status, d.Route, s.Service, s.Invalid)
+	case got.Heard.App != name:
+		return fmt.Errorf("%s answered, want %s of route %s", got.Heard.App, name, d.Route)
+	case got.Heard.Host != sentHost(d, s):
+		return fmt.Errorf("asked for host %s, want %s", got.Heard.Host, sentHost(d, s))
+	case normal(got.Heard.Path) != normal(d.Sent.Path):
+		return fmt.Errorf("asked for path %s, want %s", got.Heard.Path, d.Sent.Path)
 	}
-	if err := sameHeaders(got.heard.Headers, applied(d.Sent.Headers, s.Request)); err != nil {
+	if err := sameHeaders(got.Heard.Headers, applied(d.Sent.Headers, s.Request)); err != nil {
 		return fmt.Errorf("request: %w", err)
 	}
-	if err := sameHeaders(lower(got.header), applied(applied(lower(answered), d.Sent.Response), s.Response)); err != nil {
+	if err := sameHeaders(lower(got.Header), applied(applied(lower(lab.Answered), d.Sent.Response), s.Response)); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
 	return nil
@@ -167,18 +156,18 @@ func askAll(t *testing.T, m semantics.Model, all []semantics.Request, door func(
 		}
 		asked++
 		q = withHost(q)
-		if err := judge(exchange(t, port, words(q)), m.Decide(q), func(s semantics.Share) string { return s.Service.Name }); err != nil {
-			t.Errorf("%v\n%s", err, words(q))
+		if err := judge(exchange(t, port, lab.Words(q)), m.Decide(q), func(s semantics.Share) string { return s.Service.Name }); err != nil {
+			t.Errorf("%v\n%s", err, lab.Words(q))
 		}
 	}
 	return asked
 }
 
-// withHost is a request with the host that converse would ask for.
+// withHost is a request with the host that lab.Converse would ask for.
 func withHost(q semantics.Request) semantics.Request {
 	if len(q.Headers["host"]) > 0 {
 		return q
 	}
-	q.Headers = applied(q.Headers, &ir.HeaderEdit{Set: []ir.Header{{Name: "host", Value: "callee.example"}}})
+	q.Headers = applied(q.Headers, &ir.HeaderEdit{Set: []ir.Header{{Name: "host", Value: lab.AnyHost}}})
 	return q
 }

@@ -13,6 +13,7 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
@@ -48,7 +49,9 @@ func unproven(t *testing.T, why error) {
 // listeners, with packets redirected, in a network of its own that an
 // unprivileged user may have.
 func TestRedirection(t *testing.T) {
-	path := binary(t)
+	lab.Need(t, lab.Envoy)
+	path, err := lab.Binary(lab.Envoy)
+	must(t, err)
 	if os.Getenv(insideEnv) == "" {
 		for _, tool := range []string{"unshare", "nft", "ip"} {
 			if _, err := exec.LookPath(tool); err != nil {
@@ -82,7 +85,7 @@ func command(t *testing.T, input, name string, args ...string) {
 }
 
 func redirected(t *testing.T) {
-	l := newLab(t)
+	l := newRig(t)
 	reply := func(name string, port int32) {
 		at, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		must(t, err)

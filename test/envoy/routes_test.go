@@ -76,7 +76,7 @@ func TestRoutesInTheMesh(t *testing.T) {
 	c.units[len(c.units)-1] = ir.Unit{Service: &plain}
 	c.serve(translators.Target{Options: c.options}, c.units)
 	eventually(t, "everybody's routes for the bank", func() bool {
-		return exchange(t, at["front bank"], "GET /edit\nhost: front").status == 200
+		return exchange(t, at["front bank"], "GET /edit\nhost: front").Status == 200
 	})
 	askAll(t, semantics.New(c.units), all, door)
 }
@@ -84,7 +84,7 @@ func TestRoutesInTheMesh(t *testing.T) {
 // TestConnectionViews: callers of a namespace with a view are connected to where
 // it leads, also where their proxies listen at the same place as all others.
 func TestConnectionViews(t *testing.T) {
-	l := newLab(t)
+	l := newRig(t)
 	options, at := map[string]string{}, doors{}
 	units := []ir.Unit{mesh}
 	w := &ir.Workload{Namespace: reviews.Namespace, Account: reviews.Account}
@@ -143,7 +143,7 @@ func TestRouteTimeoutsInTheMesh(t *testing.T) {
 	c.proxy(web)
 	listens(t, at["front shop"])
 	for target, want := range map[string]int{"/slow": 504, "/slow/x": 504, "/slower": 200} {
-		if got := exchange(t, at["front shop"], "GET "+target+"\nhost: front\nx-sleep: 800ms").status; got != want {
+		if got := exchange(t, at["front shop"], "GET "+target+"\nhost: front\nx-sleep: 800ms").Status; got != want {
 			t.Errorf("%s: %d, want %d", target, got, want)
 		}
 	}

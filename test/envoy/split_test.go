@@ -16,7 +16,7 @@ import (
 // TestSplit sends requests through a caller's proxy, which shares them between
 // backends behind another proxy, and counts who answered.
 func TestSplit(t *testing.T) {
-	l := newLab(t)
+	l := newRig(t)
 	options := map[string]string{}
 	units := []ir.Unit{mesh, {Workload: &ir.Workload{Namespace: "shop", Account: "reviews", Ports: nil}}}
 	workload := units[1].Workload
@@ -145,7 +145,7 @@ func answerTCP(t *testing.T, port int32) string {
 
 // TestMatches sends requests of different kinds and asks who answered.
 func TestMatches(t *testing.T) {
-	l := newLab(t)
+	l := newRig(t)
 	options := map[string]string{}
 	callAt, at1, at2 := freePort(t), freePort(t), freePort(t)
 	inbound(options, reviews, 8081, at1, app(t, "root"))

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/test/schema"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/envoy"
@@ -29,11 +30,13 @@ import (
 // TestValidate gives Envoy everything that can be emitted, redirection and all,
 // and asks whether it would start with it.
 func TestValidate(t *testing.T) {
-	l := newLab(t)
+	l := newRig(t)
+	binary, err := lab.Binary(lab.Envoy)
+	must(t, err)
 	for _, u := range everyUnit() {
 		t.Run(u.Key().String(), func(t *testing.T) {
 			for _, sds := range []string{"", "meshknot"} { // the bootstrap's own secrets, or those of a cluster that it has
-				b := l.bootstrap(web, t.TempDir())
+				b := l.bootstrap(web)
 				artifacts, _ := envoy.New().Translate(u, translators.Target{Options: map[string]string{"sds": sds}})
 				for _, a := range artifacts {
 					add(t, b, a.Payload.(proto.Message))
@@ -42,7 +45,7 @@ func TestValidate(t *testing.T) {
 				must(t, err)
 				file := filepath.Join(t.TempDir(), "bootstrap.json")
 				must(t, os.WriteFile(file, text, 0o600))
-				if said, err := exec.Command(l.envoy, "--mode", "validate", "-l", "error", "-c", file).CombinedOutput(); err != nil {
+				if said, err := exec.Command(binary, "--mode", "validate", "-l", "error", "-c", file).CombinedOutput(); err != nil {
 					t.Errorf("%v: %s", err, said)
 				}
 			}

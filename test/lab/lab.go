@@ -91,7 +91,7 @@ func (l *Lab) Err() error {
 	var errs []error
 	for _, p := range l.processes {
 		if died, why := p.Died(); died {
-			errs = append(errs, fmt.Errorf("%s died (%v); it said last:\n%s", p.Name, why, p.Said(20)))
+			errs = append(errs, fmt.Errorf("%s died (%s); it said last:\n%s", p.Name, fmt.Sprint(why), p.Said(20)))
 		}
 	}
 	return errors.Join(errs...)
