@@ -185,12 +185,12 @@ func Assemble(b Backend, t Target, pieces []Piece, waivers []feature.Waiver) Out
 		out.Findings = append(out.Findings, p.Findings...)
 		out.Withheld = out.Withheld || p.Withheld
 	}
-	slices.SortStableFunc(out.Artifacts, func(a, b Artifact) int {
-		return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Audience.Compare(b.Audience),
-			strings.Compare(a.Part, b.Part), a.Unit.Compare(b.Unit))
-	})
+	slices.SortStableFunc(out.Artifacts, inOrder)
 	if a, ok := b.(Assembler); ok {
 		join(a, &out)
+	}
+	if c, ok := b.(Completer); ok {
+		complete(c, &out)
 	}
 	out.Findings = append(once(out.Findings), claimed(&out)...)
 	for _, w := range feature.Unused(waivers, out.Findings) {
@@ -203,6 +203,21 @@ func Assemble(b Backend, t Target, pieces []Piece, waivers []feature.Waiver) Out
 	}
 	out.Findings = out.Findings.Sorted()
 	return out
+}
+
+func inOrder(a, b Artifact) int {
+	return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Audience.Compare(b.Audience),
+		strings.Compare(a.Part, b.Part), a.Unit.Compare(b.Unit))
+}
+
+// complete lets a Completer look at all artifacts together.
+func complete(c Completer, out *Output) {
+	all, found := c.Complete(out.Target, out.Artifacts)
+	for i := range found {
+		found[i].Backend = out.Target.Backend
+	}
+	slices.SortStableFunc(all, inOrder)
+	out.Artifacts, out.Findings = all, append(out.Findings, found...)
 }
 
 // join lets an Assembler make one artifact of each run of parts.

@@ -67,6 +67,14 @@ type Assembler interface {
 	Assemble(parts []Artifact) (Artifact, report.Report)
 }
 
+// Completer is a Backend whose target refuses artifacts for what others say.
+type Completer interface {
+	// Complete looks at all artifacts once parts are joined, sorted by rank and ID,
+	// and returns those that the target takes, in any order, with a finding for
+	// whatever it changed. It is pure as Translate is.
+	Complete(t Target, all []Artifact) ([]Artifact, report.Report)
+}
+
 // Option is something that can be said to a back end about its target.
 type Option struct {
 	// Key of Target.Options; one that ends in "." is the beginning of a family.

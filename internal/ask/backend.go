@@ -1,6 +1,7 @@
 package ask
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/meshknot/meshknot/translators"
@@ -18,6 +19,8 @@ type Mesh struct {
 	world  interpret.World
 	mesh   interpret.Mesh
 	pieces []translators.Piece
+	// at finds the piece of a unit.
+	at map[ir.Key]int
 	// silent says why the back end cannot be asked; empty where it can.
 	silent string
 }
@@ -36,11 +39,31 @@ func (a *Asker) Translated(t translators.Target, units []ir.Unit, w interpret.Wo
 	if !ok {
 		return Mesh{Target: t, silent: "no such back end"}
 	}
-	m := Mesh{Target: t, world: w}
+	var pieces []translators.Piece
 	for _, u := range units {
-		m.pieces = append(m.pieces, translators.Translate(u, b, t, nil))
+		pieces = append(pieces, translators.Translate(u, b, t, nil))
 	}
-	m.read(a.pipeline, translators.Assemble(b, t, m.pieces, nil))
+	return a.pipeline.read(t, w, pieces, translators.Assemble(b, t, pieces, nil))
+}
+
+// read reads an output, which is made of pieces, as the target's mesh would.
+func (p Program) read(t translators.Target, w interpret.World, pieces []translators.Piece, out translators.Output) Mesh {
+	m := Mesh{Target: t, world: w, pieces: pieces, at: make(map[ir.Key]int, len(pieces))}
+	for i, piece := range pieces {
+		m.at[piece.Unit.Key()] = i
+	}
+	read, ok := p.Interpreter(t.Backend)
+	switch {
+	case out.Withheld:
+		m.silent = Withheld
+	case !ok:
+		m.silent = NotModelled
+	default:
+		var err error
+		if m.mesh, err = read(w, t, out.Artifacts); err != nil {
+			m.silent = fmt.Sprintf("cannot be read: %v", err)
+		}
+	}
 	return m
 }
 
@@ -100,17 +123,15 @@ func (m Mesh) Losses() []Loss {
 }
 
 // Causes lists the places in the input of which the table says that the mesh
-// decides requests otherwise, in the way of an effect. Only units that are
-// wanted are looked at.
-func (m Mesh) Causes(q semantics.Request, e report.Effect, wanted func(ir.Key) bool) []Loss {
+// decides requests otherwise, in the way of an effect. Only the units named are
+// looked at; none: all.
+func (m Mesh) Causes(q semantics.Request, e report.Effect, among []ir.Key) []Loss {
 	var shown, refused []Loss
-	for _, p := range m.pieces {
-		if !wanted(p.Unit.Key()) {
-			continue
-		}
+	d := m.difference(q, e)
+	for _, p := range m.among(among) {
 		for _, c := range p.Claims {
 			l := lossOf(c)
-			if slices.ContainsFunc(c.Row.Shows, func(s feature.Shown) bool { return s.Effect == e && verify.Has(q, s.On) }) &&
+			if slices.ContainsFunc(c.Row.Shows, func(s feature.Shown) bool { return s.Effect == e && verify.HasIn(p.Unit, d, s.On) }) &&
 				!slices.Contains(shown, l) {
 				shown = append(shown, l)
 			}
@@ -124,6 +145,33 @@ func (m Mesh) Causes(q semantics.Request, e report.Effect, wanted func(ir.Key) b
 		return shown
 	}
 	return slices.DeleteFunc(refused, func(l Loss) bool { return l.Ref.IsZero() })
+}
+
+// among are the pieces of units, in their order; of none all.
+func (m Mesh) among(units []ir.Key) []translators.Piece {
+	if len(units) == 0 {
+		return m.pieces
+	}
+	var out []translators.Piece
+	for _, k := range units {
+		if i, ok := m.at[k]; ok {
+			out = append(out, m.pieces[i])
+		}
+	}
+	return out
+}
+
+// difference is a request, an effect that it shows and what decides it, as rows
+// are asked whether they speak of it.
+func (m Mesh) difference(q semantics.Request, e report.Effect) verify.Difference {
+	d := verify.Difference{Unit: Callee(q), Request: q, Difference: semantics.Difference{Effect: e}}
+	if i, ok := m.at[d.Unit]; ok && q.Service != (ir.Name{}) {
+		d.Want = semantics.Outcome(semantics.New([]ir.Unit{m.pieces[i].Unit}).Decide(q))
+	}
+	if m.mesh != nil {
+		_, d.By = interpret.Decide(m.world, m.mesh, q)
+	}
+	return d
 }
 
 func lossOf(c feature.Claim) Loss {

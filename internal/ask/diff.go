@@ -127,13 +127,14 @@ func unitKeys(a, b Side) []ir.Key {
 
 func compareUnit(k ir.Key, before, after Side) Compared {
 	asked := classes(k, []Side{before, after})
-	involved := map[ir.Key]bool{k: true}
+	involved := []ir.Key{k}
 	for _, s := range []Side{before, after} {
 		for _, u := range s.behind(s.units[k]) {
-			involved[u.Key()] = true
+			involved = append(involved, u.Key())
 		}
 	}
-	wanted := func(k ir.Key) bool { return involved[k] }
+	slices.SortFunc(involved, ir.Key.Compare)
+	involved = slices.Compact(involved)
 	out := Compared{Kinds: len(asked)}
 	at := map[string]int{}
 	for _, q := range asked {
@@ -146,8 +147,8 @@ func compareUnit(k ir.Key, before, after Side) Compared {
 		for _, d := range differs {
 			c := Change{Difference: d, Callees: []ir.Key{k}, Example: q, Kinds: 1,
 				Old: before.outlook(q, was, byOld), New: after.outlook(q, is, byNew)}
-			before.says(&c.Old, q, inverse(d.Effect), wanted)
-			after.says(&c.New, q, d.Effect, wanted)
+			before.says(&c.Old, q, inverse(d.Effect), involved)
+			after.says(&c.New, q, d.Effect, involved)
 			c.cause = c.causes()
 			out.add(at, c)
 		}
@@ -165,9 +166,9 @@ func (s Side) outlook(q semantics.Request, d semantics.Decision, by []translator
 }
 
 // says adds what the table of a back end says of an effect.
-func (s Side) says(o *Outlook, q semantics.Request, e report.Effect, wanted func(ir.Key) bool) {
+func (s Side) says(o *Outlook, q semantics.Request, e report.Effect, involved []ir.Key) {
 	if s.mesh != nil {
-		o.Causes = s.mesh.Causes(q, e, wanted)
+		o.Causes = s.mesh.Causes(q, e, involved)
 	}
 }
 

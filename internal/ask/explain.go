@@ -67,7 +67,7 @@ func opinion(m Mesh, q semantics.Request, want semantics.Decision) Opinion {
 	}
 	o.Decision, o.Routed, o.Admitted = m.Decide(q)
 	for _, d := range semantics.Differences(q, want, o.Decision, verify.Rounding) {
-		o.Differs = append(o.Differs, Differing{d, m.Causes(q, d.Effect, func(ir.Key) bool { return true })})
+		o.Differs = append(o.Differs, Differing{d, m.Causes(q, d.Effect, nil)})
 	}
 	return o
 }

@@ -40,8 +40,7 @@ func Sides(p Program, s *input.Store, targets ...translators.Target) []Side {
 	for _, t := range targets {
 		one := base
 		if t.Backend != "" {
-			m := Mesh{Target: t, world: world, pieces: res.Pieces[next]}
-			m.read(p, res.Outputs[next])
+			m := p.read(t, world, res.Pieces[next], res.Outputs[next])
 			one.mesh = &m
 			next++
 		}
@@ -60,22 +59,6 @@ func (s Side) Silent() error {
 
 // Units lists the units of the input, in order of their keys.
 func (s Side) Units() []ir.Unit { return s.list }
-
-// read reads an output as the back end's mesh would.
-func (m *Mesh) read(p Program, out translators.Output) {
-	read, ok := p.Interpreter(m.Target.Backend)
-	switch {
-	case out.Withheld:
-		m.silent = Withheld
-	case !ok:
-		m.silent = NotModelled
-	default:
-		var err error
-		if m.mesh, err = read(m.world, m.Target, out.Artifacts); err != nil {
-			m.silent = fmt.Sprintf("cannot be read: %v", err)
-		}
-	}
-}
 
 // Decide decides a request; by are the artifacts that did, if any.
 func (s Side) Decide(q semantics.Request) (d semantics.Decision, by []translators.ID) {

@@ -43,6 +43,8 @@ func Outcomes(d semantics.Decision) []Outcome {
 	switch {
 	case d.Verdict == semantics.Answer:
 		return []Outcome{{semantics.Outcome(d), Answered, 100, 0}}
+	case d.Verdict == semantics.UnknownPort:
+		return []Outcome{{semantics.Outcome(d), Failed, 100, 0}}
 	case len(d.Shares) == 0 && d.Verdict == semantics.Deny:
 		return []Outcome{{"nobody", Refused, 100, 0}}
 	case len(d.Shares) == 0:

@@ -115,8 +115,8 @@ func (t TrafficCase) check() (string, error) {
 	if err := new(semantics.Request).ParseCallee(t.To); err != nil {
 		return "to", err
 	}
-	if r := t.Request; r != nil && (r.Method == "" || !strings.HasPrefix(r.Path, "/") && r.Path != "*") {
-		return "request", fmt.Errorf("want a method and a path that starts with a slash")
+	if err := WellFormed(t.request()); err != nil {
+		return "request", err
 	}
 	if t.Expect == nil || t.Expect.Decision == "" && t.Expect.Backends == nil && t.Expect.Status == 0 && t.Expect.Location == "" && t.Expect.Route == "" {
 		return "expect", fmt.Errorf("the test expects nothing")

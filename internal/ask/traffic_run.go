@@ -148,7 +148,7 @@ func (r *TrafficRun) input(t TrafficTest) *tested {
 	in.model = Sides(r.Program, in.store, translators.Target{})[0]
 	for _, f := range in.found {
 		if f.Severity == report.Error && in.broken == "" {
-			in.broken = "the input has an error: " + f.Message
+			in.broken = "the input has an error: " + f.Message + " (" + in.where(f) + ")"
 		}
 	}
 	if r.inputs == nil {
@@ -157,6 +157,14 @@ func (r *TrafficRun) input(t TrafficTest) *tested {
 	r.inputs[key] = in
 	r.order = append(r.order, in)
 	return in
+}
+
+// where says where a finding of reading is.
+func (t *tested) where(f report.Finding) string {
+	if p, ok := t.set.Locate(f.Source); ok {
+		return p.String()
+	}
+	return orElse(f.At.String(), t.name)
 }
 
 func orElse(s, otherwise string) string {

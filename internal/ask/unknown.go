@@ -30,6 +30,30 @@ func (u Unknown) Error() string {
 	return text
 }
 
+// WellFormed reports what no client would send.
+func WellFormed(q semantics.Request) error {
+	for name := range q.Headers {
+		if strings.ContainsAny(name, " \t/\"'(),;<=>?@[\\]{}") {
+			return fmt.Errorf("%q is no name of a header", name)
+		}
+	}
+	switch {
+	case q.Raw:
+		return nil
+	case q.Method == "" || strings.ContainsAny(q.Method, " /:\t"):
+		return fmt.Errorf("%q is no method", q.Method)
+	case q.Method == "TCP" || q.Method == "UDP":
+		return fmt.Errorf("%s %s: a connection on which no request is made has no path", q.Method, q.Path)
+	case q.Method != strings.ToUpper(q.Method) && q.Method == strings.ToLower(q.Method):
+		return fmt.Errorf("method %q: methods are told apart by case; did you mean %s?", q.Method, strings.ToUpper(q.Method))
+	case !strings.HasPrefix(q.Path, "/") && q.Path != "*":
+		return fmt.Errorf("path %q does not start with a slash", q.Path)
+	case strings.ContainsFunc(q.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return fmt.Errorf("path %q holds a space or a control character: write it as %%20 and the like", q.Path)
+	}
+	return nil
+}
+
 // Known reports an Unknown where a request names a callee, a port or a caller
 // that does not exist, and else what is doubtful about it.
 func (a *Asker) Known(q semantics.Request, s Slice) (doubts []string, err error) {

@@ -160,7 +160,7 @@ func (d difference) show(s *screen) error {
 		counts[c.Effect]++
 		s.line(s.paint(effectWord(c.Effect), colors[c.Effect]) + "  " + printable(callees(c.Callees)) +
 			"  (" + counted(c.Kinds, "kind") + " of requests)")
-		s.wrapped("  ", c.Example.String())
+		s.line("  " + printable(c.Example.String())) // whole, to be copied
 		d.side(s, 0, c.Old, c.Want)
 		d.side(s, 1, c.New, c.Got)
 		s.line("")
@@ -198,7 +198,7 @@ func (d difference) side(s *screen, i int, o ask.Outlook, outcome string) {
 	const most = 3
 	s.set = d.sets[i]
 	width := max(len(d.names[0]), len(d.names[1]))
-	s.wrapped("  ", fmt.Sprintf("%-*s  %s", width, d.names[i], outcome))
+	s.named("  ", fmt.Sprintf("%-*s ", width, d.names[i]), "", outcome)
 	if i == 0 || d.sets[0] != d.sets[1] { // one input says the same to both sides
 		for _, r := range o.Because[:min(most, len(o.Because))] {
 			s.line(fmt.Sprintf("      %s  %s", s.place(r), printable(r.String())))

@@ -53,6 +53,7 @@ const theModel = "model"
 // registerBackends registers the flags of what is asked beside the model.
 func (f *targetFlags) registerBackends(c *cobra.Command, flag, help string, backends ...string) {
 	fl := c.Flags()
+	f.flag = flag
 	fl.StringSliceVar(&f.to, flag, backends, help)
 	fl.StringArrayVar(&f.options, "option", nil, "BACKEND.KEY=VALUE: an option of a back end (repeatable)")
 	fl.StringVar(&f.authorization, "authorization", "", "the mesh in whose form gateway-api writes who may call: istio, linkerd or consul, with @VERSION if not the newest")
@@ -72,6 +73,9 @@ func (f *targetFlags) asked() ([]translators.Target, error) {
 	named.to = slices.DeleteFunc(slices.Clone(f.to), func(s string) bool { return s == theModel })
 	if len(named.to) == 0 && len(f.to) > 0 {
 		return nil, nil
+	}
+	if len(named.to) == 0 {
+		return nil, cannot("--%s names no back end", f.flag)
 	}
 	return named.targets()
 }
@@ -128,7 +132,7 @@ func (f *callFlags) request(args []string) (semantics.Request, error) {
 	switch {
 	case len(args) == 0, len(args) == 1 && (args[0] == "TCP" || args[0] == "UDP"):
 		q.Raw = true
-		return q, nil
+		return q, wellFormed(q)
 	case len(args) == 1:
 		return q, cannot("%q: want METHOD PATH, or TCP or UDP for a connection on which no request is made", args[0])
 	}
@@ -136,17 +140,10 @@ func (f *callFlags) request(args []string) (semantics.Request, error) {
 	return q, wellFormed(q)
 }
 
-// wellFormed reports what no client would send.
+// wellFormed turns what no client would send into an exit status.
 func wellFormed(q semantics.Request) error {
-	switch {
-	case q.Raw:
-		return nil
-	case q.Method == "" || strings.ContainsAny(q.Method, " /:\t"):
-		return cannot("%q is no method", q.Method)
-	case q.Method != strings.ToUpper(q.Method) && q.Method == strings.ToLower(q.Method):
-		return cannot("method %q: methods are told apart by case; did you mean %s?", q.Method, strings.ToUpper(q.Method))
-	case !strings.HasPrefix(q.Path, "/") && q.Path != "*":
-		return cannot("path %q does not start with a slash", q.Path)
+	if err := ask.WellFormed(q); err != nil {
+		return status{exitCannot, err}
 	}
 	return nil
 }

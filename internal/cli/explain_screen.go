@@ -67,10 +67,13 @@ func (s *screen) head(title string) { s.line("\n" + s.paint(title, cyan)) }
 
 // wrapped writes words in lines of the screen's width; all but the first are
 // indented further.
-func (s *screen) wrapped(indent, text string) {
-	line, more := indent, indent+"  "
-	used := utf8.RuneCountInString(line)
-	first := true
+func (s *screen) wrapped(indent, text string) { s.named(indent, "", "", text) }
+
+// named is wrapped behind a name, which is kept as it is and may be painted.
+func (s *screen) named(indent, name, color, text string) {
+	line, more := indent+s.paint(name, color), indent+"  "
+	used := utf8.RuneCountInString(indent + name)
+	first := name == ""
 	for _, word := range strings.Fields(printable(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {

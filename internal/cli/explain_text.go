@@ -15,7 +15,7 @@ import (
 
 // explained shows an answer to people.
 func explained(s *screen, a ask.Answer) error {
-	s.wrapped("", a.Request.String())
+	s.line(printable(a.Request.String())) // whole, to be copied
 	verdict(s, a.Request, a.Decision)
 	because(s, a)
 	considered(s, "ROUTES THAT DID NOT DECIDE", a.Trace.Routes)
@@ -158,7 +158,7 @@ func opinions(s *screen, a ask.Answer) {
 	for _, o := range a.Opinions {
 		for _, d := range o.Differs {
 			s.line("")
-			s.wrapped("", fmt.Sprintf("%s %s", s.paint(name(o.Target), yellow), d.Difference))
+			s.named("", name(o.Target), yellow, d.String())
 			if len(d.Causes) == 0 {
 				s.wrapped("  ", "no table says so: this is a defect of meshknot")
 			}

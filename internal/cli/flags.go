@@ -117,6 +117,8 @@ type targetFlags struct {
 	allow       []string
 	// authorization is an option of one back end that is asked for often.
 	authorization string
+	// flag is what names them, where it is not --to.
+	flag string
 }
 
 func (f *targetFlags) register(c *cobra.Command, required bool) {

@@ -163,7 +163,7 @@ func (sim simulation) show(s *screen) error {
 		if i > 0 {
 			s.line("")
 		}
-		s.wrapped("", fmt.Sprintf("%s  (%d times, seed %d, %s)", r.Request, sim.Count, sim.Seed, sim.Backend))
+		s.line(printable(fmt.Sprintf("%s (%d times, seed %d, %s)", r.Request, sim.Count, sim.Seed, sim.Backend)))
 		rows := [][]string{{"OUTCOME", "WHERE", "EXPECTED", "SIMULATED", ""}}
 		for _, o := range r.Outcomes {
 			share := 100 * float64(o.Count) / float64(sim.Count)

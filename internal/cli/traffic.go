@@ -115,6 +115,7 @@ type trafficFile struct {
 // all runs what the paths name.
 func (t *traffic) all(ctx context.Context, paths []string, run string) error {
 	found := false
+	ran := map[string]bool{} // a path may be in another one
 	for _, p := range paths {
 		files, rego, err := testFiles(p)
 		if err != nil {
@@ -122,6 +123,10 @@ func (t *traffic) all(ctx context.Context, paths []string, run string) error {
 		}
 		for _, f := range files {
 			found = true
+			if ran[filepath.Clean(f)] {
+				continue
+			}
+			ran[filepath.Clean(f)] = true
 			if err := t.file(f); err != nil {
 				return err
 			}

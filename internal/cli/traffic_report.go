@@ -54,6 +54,16 @@ func (f trafficFile) cases() []trafficCase {
 	return out
 }
 
+// told are the cases as programs are told them: a file in error is one more, for
+// they may not look at the exit status.
+func (f trafficFile) told() []trafficCase {
+	out := f.cases()
+	if f.broken {
+		out = append(out, trafficCase{Name: f.name, File: f.name, Result: testCannot, Why: []string{"the file has errors"}})
+	}
+	return out
+}
+
 func trafficResult(r ask.TrafficResult) string {
 	switch {
 	case r.Cannot:
@@ -189,7 +199,7 @@ type (
 func (t *traffic) json() trafficReport {
 	out := trafficReport{Tests: []trafficCase{}, Coverage: []coverPart{}}
 	for _, f := range t.files {
-		out.Tests = append(out.Tests, f.cases()...)
+		out.Tests = append(out.Tests, f.told()...)
 	}
 	for _, c := range t.runs.Coverage() {
 		part := coverPart{c.Input, c.Rules, c.Percent(), []linePart{}}
@@ -236,7 +246,7 @@ func (t *traffic) junit() error {
 	var out junitSuites
 	for _, f := range t.files {
 		suite := junitSuite{Name: f.name}
-		for _, c := range f.cases() {
+		for _, c := range f.told() {
 			one := junitCase{Name: printable(c.Name), Class: "meshknot." + f.name, File: c.File, Line: c.Line, Time: fmt.Sprintf("%.3f", c.Seconds)}
 			var lines []string
 			for _, line := range slices.Concat(c.Why, c.Because) {

@@ -70,10 +70,10 @@ func (g guarded) place(port, process int32) int32 {
 	return at
 }
 
-func (g guarded) serve(w ir.Workload) {
+func (g guarded) serve(w ir.Workload, change ...func(*translators.Artifact)) {
 	w.Namespace, w.Account, w.Enforced = reviews.Namespace, reviews.Account, true
 	w.Ref = report.Ref{Kind: "ServiceAccount", Namespace: "shop", Name: "reviews"}
-	g.rig.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}})
+	g.rig.serve(translators.Target{Options: g.options}, []ir.Unit{mesh, {Workload: &w}}, change...)
 }
 
 // TestAccess calls one workload with real identities and without.

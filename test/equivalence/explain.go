@@ -10,6 +10,7 @@ import (
 	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/semantics"
 	"github.com/meshknot/meshknot/translators/verify"
 )
@@ -22,8 +23,12 @@ func (p *play) predicted(q semantics.Request, want, told semantics.Decision) (ro
 	if len(semantics.Differences(q, want, told, verify.Rounding)) == 0 {
 		return nil, true
 	}
+	heard := slices.ContainsFunc(told.Shares, func(s semantics.Share) bool { return s.Allowed || s.Partly })
 	ok = true
-	for _, alternatives := range p.places(q, told) {
+	for _, alternatives := range p.places(q, want, told) {
+		if !heard && alternatives[0].Effect == report.Edits {
+			continue // nobody hears how the request was sent on, for nobody lets it in
+		}
 		i := slices.IndexFunc(alternatives, func(d verify.Difference) bool { return d.Shown != nil })
 		if i < 0 {
 			ok = false
@@ -37,9 +42,9 @@ func (p *play) predicted(q semantics.Request, want, told semantics.Decision) (ro
 // places lists the differences between model and interpreter along a call: where
 // it is routed, and at every workload that it reaches. Each is asked of several
 // units where it is not clear whose it is.
-func (p *play) places(q semantics.Request, told semantics.Decision) [][]verify.Difference {
+func (p *play) places(q semantics.Request, want, told semantics.Decision) [][]verify.Difference {
 	if q.Workload != (ir.Name{}) {
-		return p.arrivals(q, q.Workload, q.Port, ir.ServicePort{})
+		return p.arrivals(q, q, q.Workload, q.Port, ir.ServicePort{})
 	}
 	var routing []ir.Unit
 	for _, piece := range p.pieces {
@@ -50,12 +55,12 @@ func (p *play) places(q semantics.Request, told semantics.Decision) [][]verify.D
 			routing = append(routing, u)
 		}
 	}
-	want, got := semantics.New(routing).Decide(q), p.mesh.Route(q)
+	meant, got := semantics.New(routing).Decide(q), p.mesh.Route(q)
 	var out [][]verify.Difference
-	for _, d := range semantics.Differences(q, want, got.Decision, verify.Rounding) {
+	for _, d := range semantics.Differences(q, meant, got.Decision, verify.Rounding) {
 		var alternatives []verify.Difference
 		for _, u := range routing {
-			alternatives = append(alternatives, p.explainer.Explain(verify.Difference{Unit: u.Key(), Request: q, Difference: d, By: got.By, Because: want.Because}))
+			alternatives = append(alternatives, p.explainer.Explain(verify.Difference{Unit: u.Key(), Request: q, Difference: d, By: got.By, Because: meant.Because}))
 		}
 		out = append(out, alternatives)
 	}
@@ -66,19 +71,25 @@ func (p *play) places(q semantics.Request, told semantics.Decision) [][]verify.D
 		sent.From = &id
 	}
 	for _, s := range told.Shares {
+		as := sent
+		if slices.ContainsFunc(want.Shares, func(o semantics.Share) bool { return o.Service == s.Service && o.Port == s.Port }) {
+			as.Path = want.Sent.Path // as the model sends it there
+		}
 		called := ir.ServicePort{Service: s.Service, Port: s.Port}
 		sent := sent
 		sent.Headers = semantics.Edited(sent.Headers, s.Request)
+		as.Headers = sent.Headers
 		for _, id := range p.world.Servers[called] {
 			name := ir.Name{Namespace: id.Namespace, Name: id.Account}
-			out = append(out, p.arrivals(sent, name, p.world.TargetPort(name, called), called)...)
+			out = append(out, p.arrivals(as, sent, name, p.world.TargetPort(name, called), called)...)
 		}
 	}
 	return out
 }
 
-// arrivals lists the differences between model and interpreter at a workload.
-func (p *play) arrivals(q semantics.Request, name ir.Name, port int32, called ir.ServicePort) [][]verify.Difference {
+// arrivals lists the differences at a workload between the model, for a request as it
+// sends it there, and the interpreter, for the same as told.
+func (p *play) arrivals(q, told semantics.Request, name ir.Name, port int32, called ir.ServicePort) [][]verify.Difference {
 	pods := []map[string]string{nil}
 	if classes := p.world.Workloads[name].Pods; len(classes) > 0 {
 		pods = nil
@@ -90,7 +101,7 @@ func (p *play) arrivals(q semantics.Request, name ir.Name, port int32, called ir
 	want, because := p.model.Admits(name, port, called, q)
 	var out [][]verify.Difference
 	for _, labels := range pods {
-		got := p.mesh.Admit(interpret.Arrival{Request: q, Workload: name, Pod: labels, Port: port, Called: called})
+		got := p.mesh.Admit(interpret.Arrival{Request: told, Workload: name, Pod: labels, Port: port, Called: called})
 		for _, d := range semantics.Differences(q, admission(want), admission(got.Allowed), verify.Rounding) {
 			out = append(out, []verify.Difference{p.explainer.Explain(verify.Difference{Unit: unit, Request: q, Difference: d, By: got.By, Because: because})})
 		}

@@ -32,6 +32,8 @@ type Runner struct {
 	// Speak, where it is set, is a request in words that callers of this plane can
 	// say; such are asked beside the others.
 	Speak func(semantics.Request) semantics.Request
+	// Whole: every golden case is played, even when the time is up.
+	Whole bool
 	Tally *Tally
 }
 

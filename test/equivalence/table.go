@@ -20,31 +20,33 @@ type Entry struct {
 	// Needs are the programs without which it cannot be.
 	Needs []string
 	New   func() (planes.Plane, error)
-	// Speak is that of the Runner.
+	// Speak and Whole are those of the Runner.
 	Speak func(semantics.Request) semantics.Request
+	Whole bool
 }
 
 // Table lists the planes.
 var Table = []Entry{
-	{"envoy", "envoy", envoy.Needs, func() (planes.Plane, error) { return envoy.New() }, nil},
+	{"envoy", "envoy", envoy.Needs, func() (planes.Plane, error) { return envoy.New() }, nil, true},
 	{"grpc", "grpc", nil, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return grpc.New(l) })
-	}, asGRPC},
+	}, AsGRPC, true},
 	{"consul", "consul", []string{lab.Consul, lab.Envoy}, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "deny") })
-	}, nil},
+	}, nil, false},
 	{"consul-default-allow", "consul", []string{lab.Consul, lab.Envoy}, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "allow") })
-	}, nil},
-	{"istio", "istio", istio.Needs, func() (planes.Plane, error) { return istio.New() }, nil},
+	}, nil, false},
+	{"istio", "istio", istio.Needs, func() (planes.Plane, error) { return istio.New() }, nil, true},
+	{"istio-grpc", "istio", istio.NeedsProxyless, func() (planes.Plane, error) { return istio.NewProxyless() }, AsGRPC, false},
 }
 
 // Modelled are the back ends without programs that could run here: what is made
 // for them is read by their interpreters only.
 var Modelled = []string{"linkerd", "gateway-api"}
 
-// asGRPC is a request as a gRPC client can make it: a POST to a method of a service.
-func asGRPC(q semantics.Request) semantics.Request {
+// AsGRPC is a request as a gRPC client can make it: a POST to a method of a service.
+func AsGRPC(q semantics.Request) semantics.Request {
 	if q.Raw {
 		return q
 	}

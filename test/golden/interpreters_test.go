@@ -9,6 +9,8 @@ import (
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/interpret"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/semantics"
 	"github.com/meshknot/meshknot/translators/verify"
 )
 
@@ -102,7 +104,7 @@ func TestInterpreters(t *testing.T) {
 						t.Errorf("%s: %s: %s %s %v", c.Name, d.Unit, d.Request, d.Difference, d.By)
 					}
 				}
-				shows(shown, c.Name, pieces, result.Differences)
+				shows(shown, c.Name, pieces, append(result.Differences, r.expected(t, c, runs[i], out, pieces)...))
 			}
 			if asked == 0 {
 				t.Error("nothing was asked")
@@ -110,6 +112,30 @@ func TestInterpreters(t *testing.T) {
 			neverShown(t, r, shown)
 		})
 	}
+}
+
+// expected are the differences in where the calls to Services are sent that a
+// case says something of: what only such a request shows, the case has to ask.
+func (r reading) expected(t *testing.T, c Case, run Run, out translators.Output, pieces []translators.Piece) []verify.Difference {
+	t.Helper()
+	read, _ := all.Interpreter(r.backend)
+	mesh, err := read(interpret.WorldOf(run.Units), out.Target, out.Artifacts)
+	if err != nil {
+		t.Fatal(err) // it has been read before
+	}
+	var found []verify.Difference
+	for _, e := range c.Expect {
+		for _, p := range pieces {
+			if s := p.Unit.Service; s == nil || e.Request.Service != (ir.Name{Namespace: s.Namespace, Name: s.Name}) {
+				continue
+			}
+			want, got := semantics.New([]ir.Unit{p.Unit}).Decide(e.Request), mesh.Route(e.Request)
+			for _, d := range semantics.Differences(e.Request, want, got.Decision, verify.Rounding) {
+				found = append(found, verify.Difference{Unit: p.Unit.Key(), Request: e.Request, Difference: d, By: got.By, Because: want.Because})
+			}
+		}
+	}
+	return found
 }
 
 // shows notes what the rows that pieces made use of show in the differences of a

@@ -12,6 +12,7 @@ import (
 	"github.com/meshknot/meshknot/internal/engine"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/ir"
 )
@@ -59,7 +60,7 @@ func names(units []ir.Unit) []string {
 	slices.Sort(out)
 	// These mean something in themselves.
 	keep := regexp.MustCompile(`^(default|host|http|tcp|grpc.*|:.*|.*-bin|v1|v2|app|api|name|spec|kind|exact|header|method|prefix|query|x-request-id|.*\..*|.{60,})$`)
-	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" || keep.MatchString(n) })
+	return slices.DeleteFunc(slices.Compact(out), func(n string) bool { return n == "" || keep.MatchString(n) || feature.InlineHeader(n) })
 }
 
 // renamed replaces whole words.

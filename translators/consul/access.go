@@ -98,6 +98,7 @@ type granting struct {
 	// whole: whatever is said; else what one of the permissions allows.
 	whole       bool
 	permissions []any
+	slashes     alone
 }
 
 // granted lists who may call a port and what they may ask, a source for each
@@ -109,9 +110,10 @@ func (m mesh) granted(grants []ir.Grant, p port) []any {
 			continue
 		}
 		whole, permissions := asked(g.Matches, p.protocol.IsHTTP())
+		slashes := slashesAlone(g.Matches)
 		for _, s := range g.Sources {
 			for _, caller := range m.callers(s) {
-				all = with(all, granting{caller, []string{account(s.Identity)}, whole, permissions})
+				all = with(all, granting{caller, []string{account(s.Identity)}, whole, permissions, slashes})
 			}
 		}
 	}
@@ -136,6 +138,7 @@ func with(all []granting, g granting) []granting {
 	o.whole = o.whole || g.whole
 	o.accounts = append(slices.Clone(o.accounts), g.accounts...)
 	o.permissions = append(slices.Clone(o.permissions), g.permissions...)
+	o.slashes = o.slashes.or(g.slashes)
 	return all
 }
 
@@ -156,6 +159,48 @@ func asked(matches []ir.Match, http bool) (whole bool, permissions []any) {
 	return false, permissions
 }
 
+// alone is what may be asked with a path of slashes alone. Proxies merge slashes
+// but leave such a path two, and it means the path of one.
+type alone struct {
+	// allowed are the permissions of what holds for one slash, said of two.
+	allowed []any
+	// differs: some permission decides two slashes otherwise than one; barred: some
+	// holds for two and must not.
+	differs, barred bool
+}
+
+func slashesAlone(matches []ir.Match) alone {
+	var a alone
+	for _, m := range matches {
+		one, two := m.Path.Matches("/"), m.Path.Matches("//")
+		a.differs, a.barred = a.differs || one != two, a.barred || two && !one
+		if !one {
+			continue
+		}
+		m.Path = ir.StringMatch{Kind: ir.MatchExact, Value: "//"}
+		for _, q := range permitted(m) {
+			a.allowed = append(a.allowed, object{"Action": "allow", "HTTP": q})
+		}
+	}
+	return a
+}
+
+func (a alone) or(b alone) alone {
+	return alone{slices.Concat(a.allowed, b.allowed), a.differs || b.differs, a.barred || b.barred}
+}
+
+// permissions stand before all others; none where the others decide two slashes
+// as they do one.
+func (a alone) permissions() []any {
+	switch {
+	case !a.differs:
+		return nil
+	case a.barred:
+		return append(slices.Clone(a.allowed), object{"Action": "deny", "HTTP": object{"PathExact": "//"}})
+	}
+	return a.allowed
+}
+
 // descriptionLimit is the longest description that Consul takes.
 const descriptionLimit = 512
 
@@ -171,6 +216,6 @@ func (g granting) source() (object, bool) {
 		return s, true
 	}
 	rest := object{"Action": "deny", "HTTP": object{"PathPrefix": "/"}}
-	s["Permissions"] = append(distinct(g.permissions), rest)
+	s["Permissions"] = append(distinct(slices.Concat(g.slashes.permissions(), g.permissions)), rest)
 	return s, len(g.permissions) > 0
 }

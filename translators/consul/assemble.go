@@ -25,7 +25,7 @@ func (backend) Assemble(parts []translators.Artifact) (translators.Artifact, rep
 // do, that of a workload stays: Consul would refuse its permissions, and with them
 // its deny, for a service that speaks no HTTP.
 func spoken(parts []translators.Artifact) (translators.Artifact, report.Report) {
-	own, callers := apart(parts)
+	own := standing(parts)
 	first, out := own[0], own[0]
 	if i := slices.IndexFunc(own, func(p translators.Artifact) bool { return p.Unit.Kind == ir.KindWorkload }); i > 0 {
 		out = own[i]
@@ -43,32 +43,20 @@ func spoken(parts []translators.Artifact) (translators.Artifact, report.Report) 
 				first.Unit, p.Unit, ir.Name{Namespace: p.Unit.Namespace, Name: p.Unit.Name})).WithClass(report.Approximated).With(refOf(first)))
 		}
 	}
-	for _, p := range callers {
-		if says, other := field(bodyOf(out), "Protocol"), field(bodyOf(p), "Protocol"); says != other {
-			found = append(found, report.New(report.Refused, refOf(p), fmt.Sprintf("%s speaks %v and leads to %s, which speaks %v: Consul refuses its routes",
-				p.Unit, other, nameIn(p), says)).WithClass(report.Narrowed).With(refOf(first)))
-		}
-	}
 	return out, found
 }
 
 // met begins the parts that are made by callers of a service.
 const met = "met by "
 
-// apart separates what is said of a service by those that it stands for from what
-// its callers need it to be. Where nobody stands for it, that is what is said.
-func apart(parts []translators.Artifact) (own, callers []translators.Artifact) {
-	for _, p := range parts {
-		if strings.HasPrefix(p.Part, met) {
-			callers = append(callers, p)
-		} else {
-			own = append(own, p)
-		}
-	}
+// standing are the parts of a service by those that stand for it. What its callers
+// need it to be counts where nobody does.
+func standing(parts []translators.Artifact) []translators.Artifact {
+	own := slices.DeleteFunc(slices.Clone(parts), func(p translators.Artifact) bool { return strings.HasPrefix(p.Part, met) })
 	if len(own) == 0 {
-		return callers[:1], callers[1:]
+		return parts[:1]
 	}
-	return own, callers
+	return own
 }
 
 func nameIn(a translators.Artifact) string {

@@ -87,7 +87,13 @@ func around(units ...ir.Unit) []semantics.Request {
 			out = append(out, other)
 		}
 	}
-	return slices.DeleteFunc(out, func(q semantics.Request) bool { return !strings.HasPrefix(q.Path, "/") && !q.Raw })
+	return slices.DeleteFunc(out, func(q semantics.Request) bool {
+		repeated := false // the table speaks of such headers
+		for _, lines := range q.Headers {
+			repeated = repeated || len(lines) > 1
+		}
+		return repeated || !strings.HasPrefix(q.Path, "/") && !q.Raw
+	})
 }
 
 func callerName(q semantics.Request) string {

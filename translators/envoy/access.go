@@ -209,7 +209,7 @@ func (s *server) connections(p ir.WorkloadPort, cluster string) (mutual, plain [
 }
 
 func (s *server) rules(p ir.WorkloadPort) *rbacconfigv3.RBAC {
-	return xds.Dialect{TrustDomain: s.trustDomain}.Allow(s.Workload, p)
+	return xds.Dialect{TrustDomain: s.trustDomain, JoinsInline: true}.Allow(s.Workload, p)
 }
 
 func rbacFilter(stat string, rules *rbacconfigv3.RBAC) *listenerv3.Filter {

@@ -23,6 +23,7 @@ type router struct {
 
 // complete makes of an entry what its route asks of Envoy.
 func (o router) complete(r ir.Route, entry *routev3.Route) []*routev3.Route {
+	xds.NotTwoSlashes(entry.GetMatch())
 	switch {
 	case r.Redirect != nil:
 		entry.ResponseHeadersToAdd, entry.ResponseHeadersToRemove = xds.Headers(r.ResponseHeaders)

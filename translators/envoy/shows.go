@@ -10,6 +10,8 @@ var shows = []feature.Shown{
 	{Feature: feature.RoutePath, When: when(feature.CondBrace), Effect: report.Strays, On: feature.OnBrace},
 	{Feature: feature.RoutePath, When: when(feature.CondBrace), Effect: report.Edits, On: feature.OnBrace},
 	{Feature: feature.AccessPath, When: when(feature.CondBrace), Effect: report.Denies, On: feature.OnBrace},
+	{Feature: feature.RouteHeader, When: when(feature.CondInlineHeader), Effect: report.Strays, On: feature.OnRepeatedHeader},
+	{Feature: feature.AccessHeader, When: when(feature.CondInlineHeader), Effect: report.Denies, On: feature.OnComma},
 	{Feature: feature.RouteTimeout, Effect: report.Times},
 }
 

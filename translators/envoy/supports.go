@@ -36,6 +36,8 @@ var supports = feature.Table{
 	{Feature: feature.RouteHeader, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteHeader, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
+	{Feature: feature.RouteHeader, When: when(feature.CondPresent), Class: report.Exact, Case: "mesh/inline-headers"},
+	{Feature: feature.RouteHeader, When: when(feature.CondInlineHeader), Class: report.Approximated, Note: inline, Case: "mesh/inline-headers"},
 	{Feature: feature.RouteHeader, Class: report.Exact, Case: "split/match-header"},
 
 	{Feature: feature.AccessSource, When: when(feature.CondForeignIdentity), Class: report.Exact,
@@ -57,6 +59,8 @@ var supports = feature.Table{
 	{Feature: feature.AccessPath, Class: report.Exact, Case: "access/path-exact"},
 	{Feature: feature.AccessMethod, Class: report.Exact, Case: "access/method"},
 	{Feature: feature.AccessHeader, When: when(feature.CondPresent), Class: report.Exact, Case: "access/header-present"},
+	{Feature: feature.AccessHeader, When: when(feature.CondInlineHeader), Class: report.Narrowed,
+		Note: inline + "; where that could let more through, a comma is not let through at all", Case: "mesh/inline-headers"},
 	{Feature: feature.AccessHeader, When: when(feature.CondRegex), Class: report.Exact, Case: "access/header-regex"},
 	{Feature: feature.AccessHeader, Class: report.Exact, Case: "access/header-exact"},
 
@@ -142,6 +146,7 @@ const (
 	noUDP      = "UDP does not pass through the proxy"
 	headless   = "a headless Service has no address at which its calls could be caught"
 	noRequests = "requests cannot be told apart on a TCP port"
+	inline     = "Envoy joins the lines of this header by commas and compares them as one"
 	escaped    = "Envoy escapes braces in a path before it compares, so the condition holds for no request"
 	uncaught   = "routes are made, but no call is caught until the Service and its address are given"
 )

@@ -147,6 +147,9 @@ const (
 	// CondProxyHeader: the header is one that proxies of Envoy's kind write into every
 	// request that lacks it, such as "x-request-id", so that it is always present.
 	CondProxyHeader Condition = "proxy-header"
+	// CondInlineHeader: the header is one whose lines Envoy joins by a comma as they
+	// arrive, see InlineHeader.
+	CondInlineHeader Condition = "inline-header"
 	// CondRepeatedName: the match has another condition on the same header.
 	CondRepeatedName Condition = "repeated-name"
 	// CondForeignIdentity: the caller is named by a SPIFFE identity of its own.
@@ -242,7 +245,7 @@ var compared = []Condition{CondExact, CondPrefix, CondSegments, CondSuffix, Cond
 // protocols are the conditions of whatever is asked of callers.
 var protocols = []Condition{CondTCP, CondUDP, CondGRPC, CondPlainHTTP, CondTLS, CondPortsUnknown, CondHeadless, CondGateway, CondView, CondMultiPort}
 
-var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondProxyHeader, CondRepeatedName}
+var named = []Condition{CondPresent, CondHostHeader, CondBinaryHeader, CondReservedHeader, CondProxyHeader, CondInlineHeader, CondRepeatedName}
 
 // Specs lists every feature. The tests see to it that each back end's table has
 // a row for each that holds always.

@@ -42,6 +42,9 @@ const (
 	OnOtherPort On = "other-port"
 	// OnProbe: the request is one that a declared probe of the workload makes.
 	OnProbe On = "probe"
+	// OnProbeAsSent: the request is one that a declared probe would make, were its
+	// path in its normal form.
+	OnProbeAsSent On = "probe-as-sent"
 	// OnView: the caller is in a namespace that has routes of its own there, and
 	// they say nothing of the request, or what is of another namespace decides.
 	OnView On = "view"
@@ -53,6 +56,8 @@ const (
 	OnUnrouted On = "unrouted"
 	// OnSlashes: the path as sent has two slashes in a row.
 	OnSlashes On = "slashes"
+	// OnOddSegment: a segment of the path begins with a dot, or holds an escape.
+	OnOddSegment On = "odd-segment"
 	// OnEncodedQuery: the query holds an escape, or a plus.
 	OnEncodedQuery On = "encoded-query"
 	// OnNotASCII: a header holds a character beyond ASCII.
@@ -61,6 +66,8 @@ const (
 	OnNotPost On = "not-post"
 	// OnComma: the value of a header holds a comma, or has several lines.
 	OnComma On = "comma"
+	// OnOtherHost: the host that is asked for is no name of the Service that is called.
+	OnOtherHost On = "other-host"
 	// OnBrace: there is a curly brace in the path.
 	OnBrace On = "brace"
 )

@@ -218,6 +218,9 @@ func headerConditions(h ir.HeaderMatch) []Condition {
 	if n := nameCondition(h.Name); n != "" {
 		c = append(c, n)
 	}
+	if InlineHeader(h.Name) {
+		c = append(c, CondInlineHeader)
+	}
 	return c
 }
 

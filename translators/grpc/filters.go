@@ -5,6 +5,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/xds"
 )
 
 // complete adds to an entry the one thing that clients do on the way: to end
@@ -17,6 +18,9 @@ func complete(r ir.Route, entry *routev3.Route) []*routev3.Route {
 			d = min(t.Request, t.Backend)
 		}
 		entry.GetRoute().MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: durationpb.New(d)}
+	}
+	for _, h := range entry.GetMatch().GetHeaders() {
+		xds.WithoutPresence(h)
 	}
 	return []*routev3.Route{entry}
 }

@@ -14,6 +14,8 @@ var shows = []feature.Shown{
 	{Feature: feature.ProtocolSelection, When: when(feature.CondPathCondition), Effect: report.Fails, On: feature.OnRawPath},
 	{Feature: feature.RouteMethod, Effect: report.Strays, On: feature.OnNotPost},
 	{Feature: feature.RouteMethod, Effect: report.Fails, On: feature.OnNotPost},
+	{Feature: feature.RouteHeader, Effect: report.Strays, On: feature.OnRepeatedHeader},
+	{Feature: feature.RouteHeader, Effect: report.Fails, On: feature.OnRepeatedHeader},
 	{Feature: feature.RouteTimeout, Effect: report.Times},
 	{Feature: feature.PathNormalisation, Effect: report.Denies, On: feature.OnRawPath},
 	{Feature: feature.PathNormalisation, Effect: report.Allows, On: feature.OnRawPath},

@@ -35,7 +35,7 @@ var supports = feature.Table{
 	{Feature: feature.RouteHeader, When: when(feature.CondHostHeader), Class: report.Dropped, Note: "a client does not compare its own authority"},
 	{Feature: feature.RouteHeader, When: when(feature.CondBinaryHeader), Class: report.Dropped, Note: "gRPC compares no header whose name ends in -bin"},
 	{Feature: feature.RouteHeader, When: when(feature.CondReservedHeader), Class: report.Dropped, Note: "gRPC keeps such headers to itself"},
-	{Feature: feature.RouteHeader, Class: report.Approximated, Note: "the lines of a repeated header are compared as one, joined by commas", Case: "split/match-header"},
+	{Feature: feature.RouteHeader, Class: report.Approximated, Note: "the lines of a repeated header are compared as one, joined by commas", Case: "mesh/grpc-repeated-headers"},
 
 	{Feature: feature.AccessSource, When: when(feature.CondForeignIdentity), Class: report.Exact,
 		Note: "the identity's authority must be among the roots that the server is given", Case: "access/identity-binding"},

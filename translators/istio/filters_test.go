@@ -213,7 +213,10 @@ func TestUnsayableMatches(t *testing.T) {
 	twice, long := all(), all()
 	twice.Query = []ir.QueryMatch{{Name: "a", Value: ir.StringMatch{Kind: ir.MatchExact, Value: "1"}}, {Name: "a", Value: ir.StringMatch{Kind: ir.MatchRegex, Value: ".*1"}}}
 	long.Query = []ir.QueryMatch{{Name: "a", Value: ir.StringMatch{Kind: ir.MatchRegex, Value: strings.Repeat("a", maxRegex+1)}}}
-	for _, m := range []ir.Match{header("authority", ir.MatchExact, "x"), twice, long} {
+	hosts, lines := header("host", ir.MatchExact, "x"), header("x-a", ir.MatchExact, "x")
+	hosts.Headers = append(hosts.Headers, ir.HeaderMatch{Name: "host", Value: ir.StringMatch{Kind: ir.MatchAny}})
+	lines.Headers = append(lines.Headers, ir.HeaderMatch{Name: "x-a", Value: ir.StringMatch{Kind: ir.MatchAny}})
+	for _, m := range []ir.Match{header("authority", ir.MatchExact, "x"), twice, long, hosts, lines} {
 		s := reviews(9080, ir.HTTP, route("r", []ir.Match{m}, to("v1", 9080, 1)))
 		out, found := made(t, ir.Unit{Service: &s}, translators.Target{})
 		if got := codes(found); !slices.Equal(got, []report.Code{report.Lossy}) {

@@ -53,8 +53,11 @@ func request(m ir.Match) (q object, why string) {
 		q["method"] = methods(m.Methods)
 	}
 	headers, query := object{}, object{}
-	for _, h := range m.Headers {
+	for i, h := range m.Headers {
 		switch {
+		case slices.Contains(m.Headers[:i], h):
+		case headers[h.Name] != nil || h.Name == "host" && q["authority"] != nil:
+			return nil, fmt.Sprintf("Istio compares the header %q with one value", h.Name)
 		case h.Name == "host": // HTTP/2 has no such header
 			q["authority"] = stringMatch(h.Value)
 		case slices.Contains(ignoredHeaders, h.Name):

@@ -15,6 +15,7 @@ var shows = []f.Shown{
 	{Feature: f.RoutePath, When: when{f.CondBrace}, Effect: report.Strays},
 	{Feature: f.RoutePath, When: when{f.CondBrace}, Effect: report.Edits},
 	{Feature: f.RouteHeader, When: when{f.CondHostHeader}, Effect: report.Strays},
+	{Feature: f.ProtocolSelection, Effect: report.Strays, On: f.OnOtherHost},
 	{Feature: f.RouteTimeout, When: when{f.CondPerTry}, Effect: report.Times},
 	{Feature: f.DefaultDeny, When: when{f.CondSelectorCatches}, Effect: report.Denies, On: f.OnOthers},
 	{Feature: f.PathNormalisation, When: when{f.CondPathCondition}, Effect: report.Denies, On: f.OnSlashes},
@@ -26,4 +27,5 @@ var showsOlder = []f.Shown{
 	{Feature: f.AccessHeader, Effect: report.Denies, On: f.OnRepeatedHeader},
 	{Feature: f.RouteHeader, Effect: report.Strays, On: f.OnRepeatedHeader},
 	{Feature: f.RouteHeader, Effect: report.Denies, On: f.OnRepeatedHeader},
+	{Feature: f.RouteHeader, Effect: report.Fails, On: f.OnRepeatedHeader},
 }

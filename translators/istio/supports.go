@@ -62,8 +62,8 @@ var conditional = []row{
 	{f.RouteView, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
 	{f.RouteHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
-	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "a caller's proxy finds the Service by the host that is asked for: a request for a host that is no name of the Service goes to the address that was called, past every route", "pairs/host-header"},
 	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a VirtualService compares each header with one value", ""},
+	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "a caller's proxy finds the Service by the host that is asked for: a request for a host that is no name of the Service goes to the address that was called, past every route", "pairs/host-header"},
 
 	{f.AccessSource, when{f.CondStarEdge}, report.Dropped, starNote, ""},
 	{f.AccessSource, when{f.CondForeignIdentity}, report.Exact, "the mesh has to trust the other trust domain's root, and istiod has to be told by PILOT_SKIP_VALIDATE_TRUST_DOMAIN that proxies take its certificates; an alias of the trust domain would let its accounts in under names of ours", "access/identity-binding"},
@@ -172,7 +172,7 @@ var general = []row{
 	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
 	{f.Open, nil, report.Exact, "", "access/default-deny-selected"},
 	{f.IdentityMapping, nil, report.Exact, "", "access/source"},
-	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed", "specs/grpc"},
+	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed; a request for a host that names another Service goes there", "mesh/host-with-port"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
 

@@ -13,6 +13,8 @@ var shows = []f.Shown{
 	{Feature: f.RoutePath, Effect: report.Times, On: f.OnRawPath},
 	{Feature: f.RouteQuery, Effect: report.Strays, On: f.OnEncodedQuery},
 	{Feature: f.RouteQuery, Effect: report.Fails, On: f.OnEncodedQuery},
+	{Feature: f.RouteQuery, Effect: report.Strays, On: f.OnRepeatedQuery},
+	{Feature: f.RouteQuery, Effect: report.Fails, On: f.OnRepeatedQuery},
 	{Feature: f.RouteRedirect, When: when{f.CondRewritePath}, Effect: report.Fails, On: f.OnQuery},
 	{Feature: f.RouteView, Effect: report.Strays, On: f.OnView},
 	{Feature: f.RouteView, Effect: report.Fails, On: f.OnView},
@@ -20,7 +22,9 @@ var shows = []f.Shown{
 	{Feature: f.RouteView, Effect: report.Times, On: f.OnView},
 	{Feature: f.AccessHeader, Effect: report.Denies, On: f.OnNotASCII},
 	{Feature: f.PathNormalisation, When: when{f.CondPathCondition}, Effect: report.Denies, On: f.OnRawPath},
+	{Feature: f.PathNormalisation, When: when{f.CondPathCondition}, Effect: report.Denies, On: f.OnOddSegment},
 	{Feature: f.Probes, Effect: report.Allows, On: f.OnProbe},
+	{Feature: f.Probes, Effect: report.Denies, On: f.OnProbeAsSent},
 }
 
 // showsClosed is how those do where Linkerd denies what no Server speaks of, and

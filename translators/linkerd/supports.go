@@ -85,7 +85,7 @@ var conditional = []row{
 	{f.AccessSelector, when{f.CondPodsUnknown}, report.Dropped, noPods, ""},
 	{f.AccessSelector, when{f.CondSelectorCatches}, report.Widened, "a Server selects by labels, and pods of other accounts carry them too", ""},
 	{f.DefaultDeny, when{f.CondUDP}, report.Widened, "UDP does not pass Linkerd's proxies and reaches the pods unasked; a NetworkPolicy can close the port", ""},
-	{f.PathNormalisation, when{f.CondPathCondition}, report.Narrowed, "Linkerd compares a path as it was sent: what is granted for a path is denied where that is not in its normal form, or is spelled with dots first in a segment", "mesh/path-normalisation"},
+	{f.PathNormalisation, when{f.CondPathCondition}, report.Narrowed, "Linkerd compares a path as it was sent: what is granted for a path is denied where that is not in its normal form, or has dots first in a segment, or an escape where the expression would be too long", "mesh/linkerd-dotted-paths"},
 }
 
 // closedElsewhere are the rows where Linkerd denies what no Server speaks of.
@@ -148,7 +148,7 @@ var general = []row{
 	{f.ProtocolSelection, nil, report.Approximated, "Linkerd goes by appProtocol, of which it knows http and kubernetes.io/h2c and tunnels the rest; without one it looks at the first bytes, unless the port is among its opaque ones", "specs/grpc"},
 	{f.UnreadyBackend, nil, report.Approximated, "Linkerd gives the share of a backend without ready endpoints to the others", "mesh/unready-backend"},
 	{f.EstablishedConnections, nil, report.Exact, "", "access/source"},
-	{f.Probes, nil, report.Approximated, "Linkerd answers a declared probe to whoever asks, with an identity or without", "access/probes"},
+	{f.Probes, nil, report.Approximated, "Linkerd answers a declared probe to whoever asks, with an identity or without, if its path is in its normal form", "access/probes"},
 }
 
 const (

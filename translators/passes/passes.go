@@ -38,7 +38,7 @@ func fill(u *ir.Unit) report.Report {
 			}
 			p.Routes = append(p.Routes, ir.Route{
 				Name: defaultRoute, Ref: p.Ref, Matches: []ir.Match{ir.MatchAll(p.Ref)},
-				Backends: []ir.Backend{{Service: self, Port: p.Number, Weight: 1, Ref: p.Ref}},
+				Backends: []ir.Backend{{Service: self, Port: p.Number, Weight: 1, Servers: p.Servers, Ref: p.Ref}},
 			})
 		}
 	}

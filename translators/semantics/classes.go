@@ -18,8 +18,7 @@ func Classes(units []ir.Unit) []Request {
 		switch {
 		case u.Service != nil:
 			for _, p := range u.Service.Ports {
-				conds := routeMatches(p.AllRoutes())
-				conds = append(conds, grantMatches(units, p.AllRoutes())...)
+				conds := append(routeConditions(p.AllRoutes()), grantConditions(units, p.AllRoutes())...)
 				to := Request{Service: ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}, Port: max(p.Number, 1)}
 				out = append(out, requests(to, append(viewers(p), callers...), conds, p.Protocol.IsHTTP())...)
 			}
@@ -43,7 +42,7 @@ func RouteClasses(u ir.Unit) []Request {
 	for _, p := range u.Service.Ports {
 		to := Request{Service: ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}, Port: max(p.Number, 1)}
 		callers := append(viewers(p), &ir.Identity{Namespace: "meshknot-nowhere", Account: "nobody"})
-		out = append(out, requests(to, callers, routeMatches(p.AllRoutes()), p.Protocol.IsHTTP())...)
+		out = append(out, requests(to, callers, routeConditions(p.AllRoutes()), p.Protocol.IsHTTP())...)
 	}
 	return out
 }
@@ -73,7 +72,7 @@ func viewers(p ir.Port) []*ir.Identity {
 
 // hostRequests ask a Gateway for a host, and for one that it just is not.
 func hostRequests(units []ir.Unit, v ir.VirtualHost) []Request {
-	conds := append(routeMatches(v.Routes), grantMatches(units, v.Routes)...)
+	conds := append(routeConditions(v.Routes), grantConditions(units, v.Routes)...)
 	host := v.Host
 	if rest, ok := strings.CutPrefix(host, "*"); ok {
 		host = "meshknot-any" + rest
@@ -91,22 +90,22 @@ func hostRequests(units []ir.Unit, v ir.VirtualHost) []Request {
 }
 
 func workloadRequests(w ir.Workload, callers []*ir.Identity) []Request {
-	var matches []ir.Match
+	var conds []condition
 	ports := []ir.WorkloadPort{{Number: 1, Protocol: ir.HTTP}} // one that nothing names
 	for _, g := range w.Grants {
-		matches = append(matches, g.Matches...)
+		conds = append(conds, conditions(g.Matches)...)
 	}
 	for _, p := range w.Probes {
 		if p.Protocol == ir.HTTP {
 			m := ir.MatchAll(p.Ref)
 			m.Path, m.Methods = ir.StringMatch{Kind: ir.MatchExact, Value: p.Path}, []string{"GET"}
-			matches = append(matches, m)
+			conds = append(conds, condition{Match: m})
 		}
 	}
 	var out []Request
 	for _, p := range append(ports, w.Ports...) {
 		to := Request{Workload: ir.Name{Namespace: w.Namespace, Name: w.Account}, Port: p.Number}
-		out = append(out, requests(to, callers, matches, p.Protocol.IsHTTP())...)
+		out = append(out, requests(to, callers, conds, p.Protocol.IsHTTP())...)
 	}
 	return out
 }
@@ -132,40 +131,32 @@ func callers(units []ir.Unit) []*ir.Identity {
 	return out
 }
 
-func routeMatches(routes []ir.Route) []ir.Match {
-	var out []ir.Match
-	for _, r := range routes {
-		out = append(out, r.Matches...)
-	}
-	return out
-}
-
-// grantMatches lists the conditions of the workloads behind routes.
-func grantMatches(units []ir.Unit, routes []ir.Route) []ir.Match {
+// grantConditions lists the conditions of the workloads behind routes.
+func grantConditions(units []ir.Unit, routes []ir.Route) []condition {
 	var servers []ir.Identity
 	for _, r := range routes {
 		for _, b := range r.Backends {
 			servers = append(servers, b.Servers...)
 		}
 	}
-	var out []ir.Match
+	var out []condition
 	for _, u := range units {
 		if u.Workload != nil && slices.Contains(servers, ir.Identity{Namespace: u.Workload.Namespace, Account: u.Workload.Account}) {
 			for _, g := range u.Workload.Grants {
-				out = append(out, g.Matches...)
+				out = append(out, conditions(g.Matches)...)
 			}
 		}
 	}
 	return out
 }
 
-func requests(to Request, callers []*ir.Identity, matches []ir.Match, http bool) []Request {
+func requests(to Request, callers []*ir.Identity, conds []condition, http bool) []Request {
 	var shapes []Request
 	if !http {
 		to.Raw = true
 		shapes = []Request{to}
 	} else {
-		shapes = shape(to, matches)
+		shapes = shape(to, conds)
 	}
 	out := make([]Request, 0, len(callers)*len(shapes))
 	for _, from := range callers {
@@ -175,31 +166,6 @@ func requests(to Request, callers []*ir.Identity, matches []ir.Match, http bool)
 		}
 	}
 	return out
-}
-
-// shape lists requests around the conditions: none met, each met, and each
-// missed in one of its parts.
-func shape(to Request, matches []ir.Match) []Request {
-	base := to
-	base.Method, base.Path = "GET", "/meshknot-unmatched"
-	out := []Request{base}
-	for _, m := range matches {
-		hit := base
-		hit.Path = Witness(m.Path, base.Path)
-		if !m.AnyMethod() && len(m.Methods) > 0 {
-			hit.Method = m.Methods[0]
-		}
-		hit.Headers = map[string][]string{}
-		for _, h := range m.Headers {
-			hit.Headers[h.Name] = append(hit.Headers[h.Name], Witness(h.Value, "v"))
-		}
-		for _, p := range m.Query {
-			hit.Path = withParameter(hit.Path, p.Name, Witness(p.Value, "v"))
-		}
-		out = append(out, hit)
-		out = append(out, misses(hit, m)...)
-	}
-	return dedupe(slices.DeleteFunc(out, func(q Request) bool { return !possible(q) }))
 }
 
 // possible reports whether a request can be made at all: a path begins with a
@@ -215,58 +181,6 @@ func possible(q Request) bool {
 	return q.Path == "*" || strings.HasPrefix(q.Path, "/")
 }
 
-func misses(hit Request, m ir.Match) []Request {
-	var out []Request
-	if m.Path.Kind != ir.MatchAny {
-		path, query, asked := strings.Cut(hit.Path, "?")
-		for _, p := range []string{path + "x", path + "/x", "/x" + path, "/x/.." + path, "/" + path} {
-			q := hit
-			if q.Path = p; asked {
-				q.Path += "?" + query
-			}
-			out = append(out, q)
-		}
-	}
-	if !m.AnyMethod() {
-		q := hit
-		q.Method = otherMethod(m.Methods)
-		out = append(out, q)
-	}
-	path, _, asked := strings.Cut(hit.Path, "?")
-	if asked && len(m.Query) > 0 {
-		without, other := hit, hit
-		without.Path, other.Path = path, path
-		for _, p := range m.Query {
-			other.Path = withParameter(other.Path, p.Name, Witness(p.Value, "v")+"-other")
-		}
-		out = append(out, without, other)
-	}
-	for _, h := range m.Headers {
-		without, other := hit, hit
-		without.Headers, other.Headers = clone(hit.Headers), clone(hit.Headers)
-		delete(without.Headers, h.Name)
-		other.Headers[h.Name] = []string{hit.Headers[h.Name][0] + "-other"}
-		out = append(out, without, other)
-	}
-	return out
-}
-
-func otherMethod(methods []string) string {
-	for _, m := range []string{"DELETE", "PUT", "POST", "GET", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"} {
-		if !slices.Contains(methods, m) {
-			return m
-		}
-	}
-	return "MESHKNOT"
-}
-
-func withParameter(target, name, value string) string {
-	if strings.Contains(target, "?") {
-		return target + "&" + name + "=" + value
-	}
-	return target + "?" + name + "=" + value
-}
-
 func clone(h map[string][]string) map[string][]string {
 	out := map[string][]string{}
 	for k, v := range h {
@@ -277,8 +191,12 @@ func clone(h map[string][]string) map[string][]string {
 
 func dedupe(in []Request) []Request {
 	var out []Request
+	type line struct{ method, path string }
+	seen := map[line][]Request{} // a policy of many conditions has many requests
 	for _, q := range in {
-		if !slices.ContainsFunc(out, func(o Request) bool { return sameShape(q, o) }) {
+		at := line{q.Method, q.Path}
+		if !slices.ContainsFunc(seen[at], func(o Request) bool { return sameShape(q, o) }) {
+			seen[at] = append(seen[at], q)
 			out = append(out, q)
 		}
 	}

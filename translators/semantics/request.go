@@ -10,7 +10,7 @@ import (
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
-// String renders a request as ParseRequest reads it.
+// String renders a request as ParseRequest, and a shell, reads it.
 func (q Request) String() string {
 	text := fmt.Sprintf("%s -> %s", Caller(q.From), q.Callee())
 	if !q.Raw {
@@ -18,7 +18,7 @@ func (q Request) String() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
 		for _, value := range q.Headers[name] {
-			text += fmt.Sprintf(" -H '%s: %s'", name, value)
+			text += " -H '" + strings.ReplaceAll(name+": "+value, `'`, `'\''`) + "'"
 		}
 	}
 	return text
@@ -75,15 +75,52 @@ func ParseRequest(call string) (Request, error) {
 	default:
 		return q, fmt.Errorf("want METHOD PATH, TCP or UDP")
 	}
-	for _, h := range strings.Split(headers, " -H ") {
-		if h = strings.Trim(strings.TrimSpace(h), `'"`); h == "" {
-			continue
+	for headers != "" {
+		var line string
+		if line, headers, err = headerLine(headers); err != nil {
+			return q, err
 		}
-		if err := q.AddHeader(h); err != nil {
+		if err := q.AddHeader(line); err != nil {
 			return q, err
 		}
 	}
 	return q, nil
+}
+
+// headerLine reads what stands behind -H, in quotes as a shell reads them or up
+// to the next -H, and returns what stands behind that.
+func headerLine(s string) (line, rest string, err error) {
+	s = strings.TrimSpace(s)
+	if !strings.HasPrefix(s, "'") && !strings.HasPrefix(s, `"`) {
+		line, rest, _ = strings.Cut(s, " -H ")
+		return line, rest, nil
+	}
+	i := 0
+	for i < len(s) && s[i] != ' ' {
+		switch c := s[i]; {
+		case c == '\'' || c == '"':
+			end := strings.IndexByte(s[i+1:], c)
+			if end < 0 {
+				return "", "", fmt.Errorf("header %s: a quote is not closed", s)
+			}
+			line += s[i+1 : i+1+end]
+			i += end + 2
+		case c == '\\' && i+1 < len(s):
+			line += s[i+1 : i+2]
+			i += 2
+		default:
+			line += s[i : i+1]
+			i++
+		}
+	}
+	if rest = strings.TrimSpace(s[i:]); rest == "" {
+		return line, "", nil
+	}
+	next, ok := strings.CutPrefix(rest, "-H ")
+	if !ok {
+		return "", "", fmt.Errorf("%q stands behind a header: want -H", rest)
+	}
+	return line, next, nil
 }
 
 // AddHeader adds a line "name: value".
@@ -109,6 +146,9 @@ func ParseCaller(s string) (*ir.Identity, error) {
 			return nil, nil
 		}
 	case "spiffe":
+		if !strings.HasPrefix(rest, "spiffe://") || strings.ContainsAny(rest, " \t") {
+			return nil, fmt.Errorf("caller %q: want spiffe: and a URI, such as spiffe:spiffe://cluster.local/ns/shop/sa/web", s)
+		}
 		return &ir.Identity{SPIFFE: rest}, nil
 	case "sa":
 		if ns, name, ok := strings.Cut(rest, "/"); ok && ns != "" && name != "" {

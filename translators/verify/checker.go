@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"slices"
-
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -16,14 +14,16 @@ type checker struct {
 	// gateways are the models of Gateways, each with all of its virtual hosts: the
 	// host that one of them just is not may be another one's.
 	gateways map[ir.Name]semantics.Model
-	// closed are the namespaces that deny by default.
-	closed []ir.Unit
+	// servers is the model of all workloads and of the namespaces that deny by
+	// default: what the model asks for whom pods let in.
+	servers semantics.Model
 	explainer
 }
 
 func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece) checker {
 	c := checker{world: w, mesh: m, gateways: map[ir.Name]semantics.Model{}, explainer: newExplainer(pieces)}
 	gateways := map[ir.Name][]ir.Unit{}
+	var servers []ir.Unit
 	for _, p := range pieces {
 		switch u := p.Unit; {
 		case u.Gateway != nil:
@@ -31,10 +31,11 @@ func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece)
 			gateways[name] = append(gateways[name], u)
 		case u.VirtualHost != nil:
 			gateways[u.VirtualHost.Gateway] = append(gateways[u.VirtualHost.Gateway], u)
-		case u.Namespace != nil:
-			c.closed = append(c.closed, u)
+		case u.Namespace != nil, u.Workload != nil:
+			servers = append(servers, u)
 		}
 	}
+	c.servers = semantics.New(servers)
 	for name, units := range gateways {
 		c.gateways[name] = semantics.New(units)
 	}
@@ -73,7 +74,6 @@ func (c checker) routes(p translators.Piece) Result {
 // admits asks whom the pods of an account let in, class by class of pods.
 func (c checker) admits(p translators.Piece) Result {
 	w := *p.Unit.Workload
-	model := semantics.New(append(slices.Clone(c.closed), p.Unit))
 	name := ir.Name{Namespace: w.Namespace, Name: w.Account}
 	pods := []map[string]string{nil}
 	if len(w.Pods) > 0 {
@@ -85,7 +85,7 @@ func (c checker) admits(p translators.Piece) Result {
 	var out Result
 	for _, q := range semantics.AdmitClasses(w) {
 		for _, called := range calls(w, q.Port) {
-			want, because := model.Admits(name, q.Port, called, q)
+			want, because := c.servers.Admits(name, q.Port, called, q)
 			for _, labels := range pods {
 				out.Asked++
 				got := c.mesh.Admit(interpret.Arrival{Request: q, Workload: name, Pod: labels, Port: q.Port, Called: called})

@@ -29,7 +29,8 @@ func newExplainer(pieces []translators.Piece) explainer {
 // explained returns a difference with what was said of it: a row that the unit
 // made use of, or one whose artifacts decide, shows this effect on such requests.
 // What the back end itself reports at the place that decides explains all but a
-// call that is let through; then no feature is named.
+// call that is let through; then no feature is named. So does an artifact that no
+// unit made: the back end put it there when all were joined, and reports what for.
 func (e explainer) explained(p translators.Piece, d Difference) Difference {
 	if d.Shown = shownBy(p, d); d.Shown != nil {
 		return d
@@ -40,6 +41,11 @@ func (e explainer) explained(p translators.Piece, d Difference) Difference {
 				return d
 			}
 		}
+	}
+	completed := slices.ContainsFunc(d.By, func(id translators.ID) bool { return len(e.made[id]) == 0 })
+	if d.Effect != report.Allows && completed {
+		d.Shown = &feature.Shown{Effect: d.Effect}
+		return d
 	}
 	if d.Effect != report.Allows && slices.ContainsFunc(p.Said, func(f report.Finding) bool { return about(f, d.Because) }) {
 		d.Shown = &feature.Shown{Effect: d.Effect}

@@ -12,56 +12,51 @@ import (
 
 // Has reports whether a request has the property that an effect is limited to.
 func Has(q semantics.Request, on feature.On) bool {
-	switch on {
-	case "":
+	if on == "" {
 		return true
-	case feature.OnRawPath:
-		path, _, _ := strings.Cut(q.Path, "?")
-		return path != semantics.NormalisePath(q.Path)
-	case feature.OnRepeatedHeader:
-		for _, lines := range q.Headers {
-			if len(lines) > 1 {
-				return true
-			}
+	}
+	has, ok := properties[on]
+	path, query, _ := strings.Cut(q.Path, "?")
+	return ok && has(q, path, query)
+}
+
+// properties are those that a request tells by itself, its path and its query.
+var properties = map[feature.On]func(q semantics.Request, path, query string) bool{
+	feature.OnRawPath:        func(q semantics.Request, path, _ string) bool { return path != semantics.NormalisePath(q.Path) },
+	feature.OnRepeatedHeader: func(q semantics.Request, _, _ string) bool { return anyHeader(q, several) },
+	feature.OnRepeatedQuery:  func(q semantics.Request, _, _ string) bool { return repeated(q.Path) },
+	feature.OnPlainText:      func(q semantics.Request, _, _ string) bool { return q.From == nil },
+	feature.OnStraight:       func(q semantics.Request, _, _ string) bool { return q.Workload != (ir.Name{}) },
+	feature.OnRaw:            func(q semantics.Request, _, _ string) bool { return q.Raw },
+	feature.OnNotPost:        func(q semantics.Request, _, _ string) bool { return !q.Raw && q.Method != "POST" },
+	feature.OnComma:          func(q semantics.Request, _, _ string) bool { return anyHeader(q, withComma) },
+	feature.OnBrace:          func(_ semantics.Request, path, _ string) bool { return strings.ContainsAny(path, "{}") },
+	feature.OnSlashes:        func(_ semantics.Request, path, _ string) bool { return strings.Contains(path, "//") },
+	feature.OnOddSegment: func(_ semantics.Request, path, _ string) bool {
+		return strings.Contains(path, "/.") || strings.Contains(path, "%")
+	},
+	feature.OnQuery:        func(q semantics.Request, _, _ string) bool { return strings.Contains(q.Path, "?") },
+	feature.OnEncodedQuery: func(_ semantics.Request, _, query string) bool { return strings.ContainsAny(query, "%+") },
+	feature.OnNotASCII:     func(q semantics.Request, _, _ string) bool { return anyHeader(q, beyondASCII) },
+}
+
+func anyHeader(q semantics.Request, has func(lines []string) bool) bool {
+	for _, lines := range q.Headers {
+		if has(lines) {
+			return true
 		}
-		return false
-	case feature.OnRepeatedQuery:
-		return repeated(q.Path)
-	case feature.OnPlainText:
-		return q.From == nil
-	case feature.OnStraight:
-		return q.Workload != (ir.Name{})
-	case feature.OnRaw:
-		return q.Raw
-	case feature.OnNotPost:
-		return !q.Raw && q.Method != "POST"
-	case feature.OnComma:
-		for _, lines := range q.Headers {
-			if strings.Contains(strings.Join(lines, ","), ",") {
-				return true
-			}
-		}
-		return false
-	case feature.OnBrace:
-		path, _, _ := strings.Cut(q.Path, "?")
-		return strings.ContainsAny(path, "{}")
-	case feature.OnSlashes:
-		path, _, _ := strings.Cut(q.Path, "?")
-		return strings.Contains(path, "//")
-	case feature.OnQuery:
-		return strings.Contains(q.Path, "?")
-	case feature.OnEncodedQuery:
-		_, query, _ := strings.Cut(q.Path, "?")
-		return strings.ContainsAny(query, "%+")
-	case feature.OnNotASCII:
-		for _, lines := range q.Headers {
-			if slices.ContainsFunc(lines, func(l string) bool { return strings.ContainsFunc(l, func(r rune) bool { return r > '~' }) }) {
-				return true
-			}
-		}
-		return false
 	}
 	return false
+}
+
+func several(lines []string) bool { return len(lines) > 1 }
+
+func withComma(lines []string) bool { return strings.Contains(strings.Join(lines, ","), ",") }
+
+func beyondASCII(lines []string) bool {
+	return slices.ContainsFunc(lines, func(l string) bool {
+		return strings.ContainsFunc(l, func(r rune) bool { return r > '~' })
+	})
 }
 
 // HasIn reports what Has does of the request of a difference and, of properties
@@ -71,8 +66,12 @@ func HasIn(u ir.Unit, d Difference, on feature.On) bool {
 	switch on {
 	case feature.OnOtherPort:
 		return u.Workload != nil && q.Workload != (ir.Name{}) && !namesPort(*u.Workload, q.Port)
+	case feature.OnOtherHost:
+		return q.Service != (ir.Name{}) && slices.ContainsFunc(q.Headers["host"], func(h string) bool { return !names(h, q.Service) })
 	case feature.OnProbe:
 		return u.Workload != nil && !q.Raw && slices.ContainsFunc(u.Workload.Probes, func(p ir.Probe) bool { return probes(p, q) })
+	case feature.OnProbeAsSent:
+		return HasIn(u, d, feature.OnProbe) && Has(q, feature.OnRawPath)
 	case feature.OnView:
 		own := func(id translators.ID) bool { return strings.HasPrefix(id.Name, q.From.Namespace+"/") }
 		return u.Service != nil && q.From != nil && views(*u.Service, q.From.Namespace) &&
@@ -111,6 +110,13 @@ func probes(p ir.Probe, q semantics.Request) bool {
 		return q.Method == "POST" && path == "/grpc.health.v1.Health/Check"
 	}
 	return false
+}
+
+// names reports whether a host, with or without a port, is a name of a Service.
+func names(host string, s ir.Name) bool {
+	host, _, _ = strings.Cut(strings.ToLower(host), ":")
+	full := s.Name + "." + s.Namespace
+	return slices.Contains([]string{s.Name, full, full + ".svc", full + ".svc.cluster.local"}, host)
 }
 
 func repeated(target string) bool {

@@ -26,13 +26,34 @@ func RouteMatches(m ir.Match) []*routev3.RouteMatch {
 	return out
 }
 
+// twoSlashes is what is left of a path of slashes alone where slashes are merged.
+var twoSlashes = ir.StringMatch{Kind: ir.MatchExact, Value: "//"}
+
 // slashes are the comparisons of which one must hold where m does. Where slashes
-// are merged a path of slashes alone keeps two, so what holds for "/" is said of both.
+// are merged a path of slashes alone keeps two, so what holds for "/" is said of
+// both. What holds for two alone is none, for no other path has two in a row; an
+// expression may hold for more, see NotTwoSlashes.
 func slashes(m ir.StringMatch) []ir.StringMatch {
-	if m.Matches("/") && !m.Matches("//") {
-		return []ir.StringMatch{m, {Kind: ir.MatchExact, Value: "//"}}
+	switch one, both := m.Matches("/"), m.Matches("//"); {
+	case one && !both:
+		return []ir.StringMatch{m, twoSlashes}
+	case both && !one && m.Kind != ir.MatchRegex:
+		return nil
 	}
 	return []ir.StringMatch{m}
+}
+
+// NotTwoSlashes adds to the condition of a route whose expression holds for "//"
+// and not for "/" that the path is not "//". A gRPC client could not compare it,
+// and no method is called so.
+func NotTwoSlashes(m *routev3.RouteMatch) {
+	expr := ir.StringMatch{Kind: ir.MatchRegex, Value: m.GetSafeRegex().GetRegex()}
+	if m.GetSafeRegex() == nil || expr.Matches("/") || !expr.Matches("//") {
+		return
+	}
+	two := header(":path", StringMatcher(ir.StringMatch{Kind: ir.MatchRegex, Value: `//(?:\?.*)?`}))
+	two.InvertMatch = true
+	m.Headers = append(m.Headers, two)
 }
 
 // RouteMatch makes one condition of a match. A path condition that routes have
@@ -92,6 +113,15 @@ func HeaderMatch(h ir.HeaderMatch) *routev3.HeaderMatcher {
 			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}
 	}
 	return header(name, StringMatcher(h.Value))
+}
+
+// WithoutPresence asks for any value where a condition asks whether a header is
+// there: grpc-go takes one without a value for absent.
+func WithoutPresence(h *routev3.HeaderMatcher) {
+	if h.GetPresentMatch() {
+		anything := StringMatcher(ir.StringMatch{Kind: ir.MatchAny})
+		h.HeaderMatchSpecifier = &routev3.HeaderMatcher_StringMatch{StringMatch: anything}
+	}
 }
 
 func header(name string, m *matcherv3.StringMatcher) *routev3.HeaderMatcher {

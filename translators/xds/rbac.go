@@ -8,6 +8,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
+	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
@@ -24,6 +25,8 @@ type Dialect struct {
 	// JoinsHeaders: the lines of a repeated header are compared as one string,
 	// joined by commas, where the model compares each line alone.
 	JoinsHeaders bool
+	// JoinsInline: so it is for the headers of feature.InlineHeader.
+	JoinsInline bool
 }
 
 // Allow makes the rules of one port of a workload: one policy per grant, any of
@@ -91,10 +94,13 @@ func (d Dialect) permission(m ir.Match) *rbacv3.Permission {
 		rules = append(rules, pathPermission(m.Path))
 	}
 	for _, h := range headers(m) {
+		if d.JoinsHeaders {
+			WithoutPresence(h)
+		}
 		rules = append(rules, headerPermission(h))
 	}
 	for _, h := range m.Headers {
-		if d.JoinsHeaders && canSpanLines(h.Value) {
+		if d.joins(h.Name) && canSpanLines(h.Value) {
 			comma := HeaderMatch(ir.HeaderMatch{Name: h.Name, Value: ir.StringMatch{Kind: ir.MatchContains, Value: ","}})
 			rules = append(rules, &rbacv3.Permission{Rule: &rbacv3.Permission_NotRule{NotRule: headerPermission(comma)}})
 		}
@@ -108,17 +114,29 @@ func (d Dialect) permission(m ir.Match) *rbacv3.Permission {
 	return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{Rules: rules}}}
 }
 
-// pathPermission holds where a comparison of the path does.
+// joins reports whether the lines of a header are compared as one.
+func (d Dialect) joins(name string) bool {
+	return d.JoinsHeaders || d.JoinsInline && feature.InlineHeader(name)
+}
+
+// pathPermission holds where a comparison of the path does. Where slashes are
+// merged a path of slashes alone keeps two, and it is treated as "/" is.
 func pathPermission(m ir.StringMatch) *rbacv3.Permission {
-	var any []*rbacv3.Permission
-	for _, one := range slashes(m) {
-		any = append(any, &rbacv3.Permission{Rule: &rbacv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
-			Rule: &matcherv3.PathMatcher_Path{Path: StringMatcher(one)}}}})
+	holds, two := urlPath(m), urlPath(twoSlashes)
+	switch one, both := m.Matches("/"), m.Matches("//"); {
+	case one && !both:
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_OrRules{OrRules: &rbacv3.Permission_Set{
+			Rules: []*rbacv3.Permission{holds, two}}}}
+	case both && !one:
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{
+			Rules: []*rbacv3.Permission{holds, {Rule: &rbacv3.Permission_NotRule{NotRule: two}}}}}}
 	}
-	if len(any) == 1 {
-		return any[0]
-	}
-	return &rbacv3.Permission{Rule: &rbacv3.Permission_OrRules{OrRules: &rbacv3.Permission_Set{Rules: any}}}
+	return holds
+}
+
+func urlPath(m ir.StringMatch) *rbacv3.Permission {
+	return &rbacv3.Permission{Rule: &rbacv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
+		Rule: &matcherv3.PathMatcher_Path{Path: StringMatcher(m)}}}}
 }
 
 // canSpanLines reports whether a comparison could hold for lines joined by a
@@ -151,6 +169,9 @@ func (d Dialect) probes(all []ir.Probe, port ir.WorkloadPort) []*rbacv3.Permissi
 
 func probePath(path string) string {
 	path, _, _ = strings.Cut(path, "?")
+	if strings.Trim(path, "/") == "" { // of which there is one, however it is spelt
+		return "/"
+	}
 	if !strings.HasPrefix(path, "/") {
 		return "/" + path
 	}

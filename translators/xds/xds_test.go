@@ -292,3 +292,30 @@ func TestPorts(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
+
+// What holds for "//" must hold for "/" too, for both are one path.
+func TestTwoSlashes(t *testing.T) {
+	for _, c := range []struct {
+		path    ir.StringMatch
+		entries int
+		barred  bool // an entry says that the path is not "//"
+	}{
+		{ir.StringMatch{Kind: ir.MatchRegex, Value: "/.+"}, 1, true},
+		{ir.StringMatch{Kind: ir.MatchRegex, Value: "/.*"}, 1, false},
+		{ir.StringMatch{Kind: ir.MatchRegex, Value: "/|/a"}, 2, false},
+		{ir.StringMatch{Kind: ir.MatchRegex, Value: "/a+"}, 1, false},
+		{ir.StringMatch{Kind: ir.MatchExact, Value: "//"}, 0, false},
+		{ir.StringMatch{Kind: ir.MatchContains, Value: "//"}, 0, false},
+		{ir.StringMatch{Kind: ir.MatchExact, Value: "/"}, 2, false},
+	} {
+		entries := RouteMatches(ir.Match{Path: c.path, Methods: []string{ir.AnyMethod}})
+		barred := false
+		for _, e := range entries {
+			NotTwoSlashes(e)
+			barred = barred || len(e.GetHeaders()) == 1 && e.GetHeaders()[0].GetInvertMatch()
+		}
+		if len(entries) != c.entries || barred != c.barred {
+			t.Errorf("%v: %d entries, barred %t; want %d, %t", c.path, len(entries), barred, c.entries, c.barred)
+		}
+	}
+}

@@ -28,6 +28,8 @@ func (p *Plane) Ask(q semantics.Request) planes.Answer {
 		return planes.Answer{Err: fmt.Errorf("no request of the scene was made by %s, so nobody plays it", semantics.Caller(q.From))}
 	case q.From != nil && p.now.namesakes[*q.From] != "":
 		return planes.Answer{Cannot: fmt.Sprintf("no such account is known, and in Consul another one is the service %s", p.now.namesakes[*q.From])}
+	case repeats(q):
+		return planes.Answer{Cannot: "the Envoy that runs here compares every line of a repeated header, those that Consul supports all as one"}
 	case q.Workload != (ir.Name{}):
 		return p.straight(q)
 	}
@@ -38,45 +40,52 @@ func (p *Plane) Ask(q semantics.Request) planes.Answer {
 	case port != q.Port:
 		return planes.Answer{Cannot: fmt.Sprintf("a service has one port in Consul, and of %s it is %d here", q.Service, port)}
 	}
-	for _, i := range p.now.instances {
-		if i.of != q.Service {
-			continue
-		}
-		if i.http == q.Raw {
+	name := nameOf(p.now.options, q.Service)
+	for n := range p.now.instances {
+		i := &p.now.instances[n]
+		if i.service == name && i.of != (ir.Name{}) && i.http == q.Raw { // also of another Service of the name
 			return planes.Answer{Cannot: otherProtocol}
 		}
-		if q.From == nil {
-			return p.direct(i, q)
-		}
 	}
-	name := nameOf(p.now.options, q.Service)
+	if q.From == nil {
+		return planes.Answer{Cannot: "a caller without a proxy is not routed"}
+	}
 	a := call(lab.Local(p.now.calling(*q.From).slot.upstreams[name]), nil, q)
 	// The caller's own proxy closes a connection too, where nobody is to be called.
 	a.Denied = a.Denied && (a.Status != 0 || p.now.reached[name])
 	return a
 }
 
+// repeats reports whether a header is sent in several lines.
+func repeats(q semantics.Request) bool {
+	for _, lines := range q.Headers {
+		if len(lines) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // straight calls the pods of a workload at their own port. Behind several
-// Services they have several sidecars here, which Consul would not inject: the
-// one whose service has the fewest others behind it stands best for the pods.
+// Services they have several sidecars here, of which Consul would inject one,
+// and which it is it is not told: the pods let in what any of them does.
 func (p *Plane) straight(q semantics.Request) planes.Answer {
-	var best *instance
-	for n := range p.now.instances {
-		i := &p.now.instances[n]
+	out := planes.Answer{Cannot: "no sidecar listens for that port: a service has one port in Consul"}
+	for _, i := range p.now.instances {
 		if i.workload != q.Workload || i.port != q.Port {
 			continue
 		}
-		if best == nil || len(p.publics(i.service)) < len(p.publics(best.service)) {
-			best = i
+		if i.http == q.Raw {
+			return planes.Answer{Cannot: otherProtocol}
+		}
+		if out = p.direct(i, q); !out.Denied {
+			return out
 		}
 	}
-	switch {
-	case best == nil:
-		return planes.Answer{Cannot: "no sidecar listens for that port: a service has one port in Consul"}
-	case best.http == q.Raw:
-		return planes.Answer{Cannot: otherProtocol}
+	if out.Denied && p.now.elsewhere(q) {
+		return planes.Answer{Cannot: "not every Service leads to that port here: a service has one port in Consul"}
 	}
-	return p.direct(*best, q)
+	return out
 }
 
 const otherProtocol = "the process on that port speaks another protocol"
@@ -105,7 +114,11 @@ func call(address string, id *tls.Config, q semantics.Request) planes.Answer {
 		a.App, a.Status, a.Heard, a.Header = r.Heard.App, r.Status, r.Heard, r.Header
 		a.Location = r.Header.Get("Location")
 	}
-	if a.Denied = a.Status == http.StatusForbidden || closed(a.Err); a.Denied {
+	// A proxy answers 400 to what its parser does not take, as methods that it does not know.
+	if q.Raw && a.Err != nil && strings.Contains(a.Err.Error(), `"HTTP/1.1 `) {
+		return planes.Answer{Cannot: otherProtocol}
+	}
+	if a.Denied = a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest && a.App == "" || closed(a.Err); a.Denied {
 		a.Err = nil
 	}
 	return a

@@ -132,6 +132,19 @@ func (c *cast) alone(name ir.Name, requests []semantics.Request) {
 	}
 }
 
+// elsewhere reports whether some Service leads to a port of the pods, and has
+// another port in Consul.
+func (c *cast) elsewhere(q semantics.Request) bool {
+	for _, p := range c.world.Workloads[q.Workload].Ports {
+		for _, s := range p.Services {
+			if p.Number == q.Port && c.ports[s.Service] != s.Port {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // caller is the Consul service that an account is: one that selects its pods,
 // else the one of its name. Of several the first will do, for grants name all.
 func (c *cast) caller(id ir.Identity) string {

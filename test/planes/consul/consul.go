@@ -22,7 +22,6 @@ import (
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
-	"github.com/meshknot/meshknot/translators/report"
 )
 
 // Version is the minor of Consul that runs.
@@ -42,8 +41,6 @@ type Plane struct {
 	processes map[process]int32
 	shows     int
 	now       cast
-	// foretold: the back end reports that Consul will refuse the routes of a service.
-	foretold bool
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Config
@@ -105,9 +102,6 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 		}
 		entries = append(entries, text)
 	}
-	p.foretold = slices.ContainsFunc(showing.Output.Findings, func(f report.Finding) bool {
-		return f.Code == report.Refused && strings.Contains(f.Message, "Consul refuses its routes")
-	})
 	return showing, p.play(entries, newCast(showing.World, options, s.Requests))
 }
 
@@ -125,9 +119,6 @@ func (p *Plane) play(entries []json.RawMessage, c cast) error {
 			return err
 		}
 		if err := p.agent.Put("/v1/config", text); err != nil {
-			if p.foretold && slices.Contains(routing, e.Kind) {
-				continue // as whoever applies the entries would
-			}
 			return fmt.Errorf("%s %s is refused: %w\n%s", e.Kind, e.Name, err, text)
 		}
 		p.written = append(p.written, entry{e.Kind, cmp.Or(e.Name, e.Kind)}) // "mesh" has no name
@@ -160,9 +151,6 @@ func translate(s planes.Scene, options map[string]string) (planes.Showing, error
 	out.Withheld = out.Output.Withheld
 	return out, nil
 }
-
-// routing are the kinds of entries that lead requests elsewhere.
-var routing = []string{"service-router", "service-splitter", "service-resolver"}
 
 // forget deletes what was written, last first, for entries lean on earlier ones.
 func (p *Plane) forget() error {

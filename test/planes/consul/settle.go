@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -24,9 +25,8 @@ func (p *Plane) marker() time.Duration {
 // lead to the instances' new ports.
 func (p *Plane) settle(protocols map[string]string) error {
 	hashes := map[string]string{}
-	for n := range p.now.instances {
-		s := p.now.instances[n].slot
-		for name := range s.upstreams {
+	for _, i := range p.now.instances {
+		for name := range i.slot.upstreams {
 			if hashes[name] != "" {
 				continue
 			}
@@ -35,18 +35,31 @@ func (p *Plane) settle(protocols map[string]string) error {
 				return err
 			}
 		}
-		why := ""
-		var refused error
-		err := p.lab.Eventually("configuration in use", patience, func() bool {
-			why, refused = p.unsettled(s, protocols[s.service], hashes)
-			return why == "" || refused != nil
-		})
-		if refused != nil {
-			return refused
-		}
-		if err != nil {
-			return fmt.Errorf("%s as %s: %s: %w", s.id, s.service, why, err)
-		}
+	}
+	all := make(chan error, len(p.now.instances))
+	for _, i := range p.now.instances {
+		go func() { all <- p.await(i.slot, protocols[i.slot.service], hashes) }()
+	}
+	var err error
+	for range p.now.instances {
+		err = cmp.Or(err, <-all)
+	}
+	return err
+}
+
+// await waits until one sidecar does what it is told.
+func (p *Plane) await(s *slot, protocol string, hashes map[string]string) error {
+	why := ""
+	var refused error
+	err := p.lab.Eventually("configuration in use", patience, func() bool {
+		why, refused = p.unsettled(s, protocol, hashes)
+		return why == "" || refused != nil
+	})
+	if refused != nil {
+		return refused
+	}
+	if err != nil {
+		return fmt.Errorf("%s as %s: %s: %w", s.id, s.service, why, err)
 	}
 	return nil
 }

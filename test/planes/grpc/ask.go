@@ -110,6 +110,9 @@ func (s *scene) unreachable(q semantics.Request) string {
 		if at := s.behind[ir.ServicePort{Service: q.Service, Port: q.Port}]; len(at) != 1 || s.address(q) == "" {
 			return fmt.Sprintf("%d known servers are behind the Service, and a caller without xDS is not routed", len(at))
 		}
+		if s.answers[host] {
+			return "routes answer some of these calls, and a caller without xDS is not routed"
+		}
 	case s.lacks[host] != "":
 		return fmt.Sprintf("the routes speak of %s, and there is no such cluster", s.lacks[host])
 	}
@@ -127,6 +130,13 @@ func (s *scene) ask(q semantics.Request) planes.Answer {
 		return planes.Answer{Err: err}
 	}
 	defer over()
+	a, _ := call(conn, q, straight(q))
+	return a
+}
+
+// call makes a call on a connection; straight says that it is that of a caller
+// without xDS. Beside the answer it returns what gRPC said.
+func call(conn *gogrpc.ClientConn, q semantics.Request, straight bool) (planes.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	said := ctx
@@ -139,11 +149,11 @@ func (s *scene) ask(q semantics.Request) planes.Answer {
 	}
 	var header metadata.MD
 	var body wrapperspb.StringValue
-	err = conn.Invoke(said, q.Path, &emptypb.Empty{}, &body, gogrpc.Header(&header))
+	err := conn.Invoke(said, q.Path, &emptypb.Empty{}, &body, gogrpc.Header(&header))
 	if ctx.Err() != nil {
-		return planes.Answer{Err: fmt.Errorf("no answer in time: %w", err)}
+		return planes.Answer{Err: fmt.Errorf("no answer in time: %w", err)}, err
 	}
-	a := understood(err, straight(q))
+	a := understood(err, straight)
 	a.Header = http.Header{}
 	for name, values := range header {
 		a.Header[http.CanonicalHeaderKey(name)] = values
@@ -153,7 +163,7 @@ func (s *scene) ask(q semantics.Request) planes.Answer {
 			a.App = a.Heard.App
 		}
 	}
-	return a
+	return a, err
 }
 
 // understood is the answer that a gRPC status stands for. A caller without xDS

@@ -36,6 +36,8 @@ type scene struct {
 	// by the routes of a name though there are none.
 	names map[string]bool
 	lacks map[string]string
+	// answers are the names of which routes answer some calls by themselves.
+	answers map[string]bool
 
 	mu      sync.Mutex
 	callers map[calling]*caller
@@ -75,7 +77,7 @@ type caller struct {
 }
 
 func newScene(p *Plane, shown planes.Showing, nacks uint64) *scene {
-	s := &scene{plane: p, world: shown.World, nacks: nacks, places: map[ir.ServicePort]string{}, names: map[string]bool{}, lacks: map[string]string{},
+	s := &scene{plane: p, world: shown.World, nacks: nacks, places: map[ir.ServicePort]string{}, names: map[string]bool{}, lacks: map[string]string{}, answers: map[string]bool{},
 		callers: map[calling]*caller{}, direct: map[string]credentials.TransportCredentials{}, lines: map[lineTo]*line{}}
 	clusters := map[string]bool{}
 	for _, a := range shown.Output.Artifacts {
@@ -94,6 +96,7 @@ func newScene(p *Plane, shown planes.Showing, nacks uint64) *scene {
 	for _, a := range shown.Output.Artifacts {
 		if routes, ok := a.Payload.(*routev3.RouteConfiguration); ok {
 			for _, c := range clustersOf(routes) {
+				s.answers[a.ID.Name] = s.answers[a.ID.Name] || c == xds.Blackhole
 				if !clusters[c] {
 					s.lacks[a.ID.Name] = c
 				}

@@ -77,8 +77,8 @@ func New() (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{lab: l, server: xds.New(xds.Options{}), namespaces: map[string]bool{}, written: map[string]written{},
-		addresses: map[string]string{}, processes: map[string]int32{}, certificates: map[string]certificate{}, clients: map[string]*tls.Config{}}
+	p := newPlane(l)
+	p.server = xds.New(xds.Options{})
 	if err := p.startIstio(); err != nil {
 		l.Close()
 		return nil, err
@@ -88,6 +88,11 @@ func New() (*Plane, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+func newPlane(l *lab.Lab) *Plane {
+	return &Plane{lab: l, namespaces: map[string]bool{}, written: map[string]written{}, addresses: map[string]string{},
+		processes: map[string]int32{}, certificates: map[string]certificate{}, clients: map[string]*tls.Config{}}
 }
 
 func (p *Plane) startIstio() (err error) {
@@ -199,26 +204,8 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 	if out.Withheld {
 		return out, nil
 	}
-	c, err := p.newCast(s)
+	st, _, err := p.prepare(s, out)
 	if err != nil {
-		return out, err
-	}
-	p.shows++
-	st := &stage{cast: c, number: p.shows, outbound: map[outward]int32{}, alone: map[outward]bool{}, routed: map[ir.Name]bool{}}
-	applied, err := policies(out.Output.Artifacts)
-	if err != nil {
-		return out, err
-	}
-	for _, o := range applied {
-		if o["kind"] == "VirtualService" {
-			m := o["metadata"].(object)
-			st.routed[ir.Name{Namespace: m["namespace"].(string), Name: m["name"].(string)}] = true
-		}
-	}
-	if err := p.write(append(c.objects(), applied...)); err != nil {
-		return out, err
-	}
-	if err := p.mark(p.shows); err != nil {
 		return out, err
 	}
 	if err := p.lay(st, s); err != nil {
@@ -229,6 +216,31 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 	}
 	p.stage = st
 	return out, nil
+}
+
+// prepare brings a scene into the API server and waits until istiod has all of it.
+// It returns the stage, and what was translated as objects.
+func (p *Plane) prepare(s planes.Scene, out planes.Showing) (*stage, []object, error) {
+	c, err := p.newCast(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.shows++
+	st := &stage{cast: c, number: p.shows, outbound: map[outward]int32{}, alone: map[outward]bool{}, routed: map[ir.Name]bool{}}
+	applied, err := policies(out.Output.Artifacts)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, o := range applied {
+		if o["kind"] == "VirtualService" {
+			m := o["metadata"].(object)
+			st.routed[ir.Name{Namespace: m["namespace"].(string), Name: m["name"].(string)}] = true
+		}
+	}
+	if err := p.write(append(c.objects(), applied...)); err != nil {
+		return nil, nil, err
+	}
+	return st, applied, p.mark(p.shows)
 }
 
 // translated is what meshknot makes of a scene.

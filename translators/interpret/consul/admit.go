@@ -100,25 +100,23 @@ func (m *mesh) checkIntentions() error {
 	return nil
 }
 
-// Admit implements interpret.Mesh. A proxy stands before one service, so that what
-// several think of a call has to be joined: a pod that is called at its own port is
-// all services that lead there, and the account that calls is all services whose
-// pods run as it. Which of them it is nobody can tell beforehand, so the call is let
-// in where it is whichever they are. Probes are answered at ports of their own.
+// Admit implements interpret.Mesh. A proxy stands before one service. A pod that is
+// called at its own port may be any of the services that lead there, and nobody can
+// tell which: it lets in what any of them does, so that no opening is overlooked. The
+// account that calls is all services whose pods run as it, and is let in where all of
+// them are. Probes are answered at ports of their own.
 func (m *mesh) Admit(a interpret.Arrival) interpret.Admission {
 	if m.world.Protocol(a.Workload, a.Port) == ir.UDP { // passes no proxy
 		return interpret.Admission{Allowed: true}
 	}
-	called := m.called(a)
 	callers, ok := m.callers(a.Request.From)
-	out := interpret.Admission{Allowed: ok && len(called) > 0}
-	for _, service := range called {
+	var out interpret.Admission
+	for _, service := range m.called(a) {
 		if in := m.intentions[service]; in != nil {
 			out.By = append(out.By, in.id)
 		}
-		for _, caller := range callers {
-			out.Allowed = out.Allowed && m.decide(service, caller, a)
-		}
+		refused := func(caller string) bool { return !m.decide(service, caller, a) }
+		out.Allowed = out.Allowed || ok && !slices.ContainsFunc(callers, refused)
 	}
 	if in := m.intentions[everybody]; in != nil {
 		out.By = append(out.By, in.id)

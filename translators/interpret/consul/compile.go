@@ -151,6 +151,7 @@ func (c *compiler) resolve(service, subset string, weight float32, edits []*leve
 	}
 	if len(c.mesh.known[service]) == 0 {
 		t.missing = "nobody is the service " + service
+		c.meet("service-defaults", service)
 	}
 	return []target{t}
 }

@@ -33,7 +33,7 @@ func (m *mesh) Route(q semantics.Request) interpret.Routed {
 	case !http:
 		d := semantics.Decision{Verdict: semantics.Allow, Route: "default", Sent: sent(q.Path, q.Headers)}
 		m.share(&d, &c.hops[len(c.hops)-1], q)
-		return interpret.Routed{Decision: d, By: c.ids}
+		return interpret.Routed{Decision: d, By: c.by(name, m)}
 	}
 	a := &asked{Request: q}
 	a.path, a.query = sidecar.Reading{}.Path(q.Path)

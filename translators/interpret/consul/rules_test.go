@@ -238,6 +238,7 @@ func TestRefused(t *testing.T) {
 		"Kind: service-router\nName: web\nRoutes: [{Destination: {NumRetries: 3}}]",
 		"Kind: service-defaults\nName: v1\nProtocol: tcp\n---\nKind: service-router\nName: web\nRoutes: [{Destination: {Service: v1}}]",
 		"Kind: service-defaults\nName: web\nProtocol: tcp\n---\nKind: service-splitter\nName: web\nSplits: [{Weight: 100, Service: web}]",
+		"Kind: service-defaults\nName: v2\nProtocol: tcp\n---\nKind: service-defaults\nName: x\nProtocol: http\n---\nKind: service-splitter\nName: x\nSplits: [{Weight: 50, Service: v1}, {Weight: 50, Service: v2}]",
 		"Kind: service-defaults\nName: web\nProtocol: smtp",
 		"Kind: service-resolver\nName: web\nRedirect: {Service: web}",
 		"Kind: service-resolver\nName: web\nRedirect: {Service: v1, ServiceSubset: none}",

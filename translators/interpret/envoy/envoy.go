@@ -110,8 +110,9 @@ func (m *mesh) read(a translators.Artifact) error {
 
 // listenerAt returns the listener that a proxy has at an address.
 func (m *mesh) listenerAt(address string, proxy ir.Identity) (xds.Entry[*listener], bool) {
+	here := m.at[address]
 	for _, a := range xds.Audiences(proxy) {
-		name, ok := m.at[address][a]
+		name, ok := here[a]
 		if !ok {
 			continue
 		}

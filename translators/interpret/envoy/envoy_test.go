@@ -169,8 +169,6 @@ var idle = map[string]string{
 	"defaultFilterChain.filters.typedConfig.normalizePath":                                 "who comes here has no certificate, and no grant holds",
 	"defaultFilterChain.filters.typedConfig.mergeSlashes":                                  "who comes here has no certificate, and no grant holds",
 	"defaultFilterChain.filters.typedConfig.routeConfig.virtualHosts.routes.route.timeout": "who comes here has no certificate, and no grant holds",
-	"requestHeadersToRemove":                                                               "no class of requests carries a header that is only removed",
-	"requestHeadersToAdd.appendAction":                                                     "no class of requests carries a header that is only set",
 }
 
 // Whatever else is left out is noticed.

@@ -1,8 +1,8 @@
 package envoy
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
@@ -20,7 +20,7 @@ func (m *mesh) Admit(a interpret.Arrival) interpret.Admission {
 	if m.world.Protocol(a.Workload, a.Port) == ir.UDP {
 		return interpret.Admission{Allowed: true}
 	}
-	at, process := "0.0.0.0:"+inboundPort, fmt.Sprintf("127.0.0.1:%d", a.Port)
+	at, process := "0.0.0.0:"+inboundPort, "127.0.0.1:"+strconv.Itoa(int(a.Port))
 	if m.options.places("inbound.") {
 		var ok bool
 		if at, process, ok = m.options.inbound(a.Workload, a.Port); !ok {
@@ -42,11 +42,14 @@ func (m *mesh) Admit(a interpret.Arrival) interpret.Admission {
 	return out
 }
 
+// http is what a caller offers that speaks it.
+var http = []string{"h2", "http/1.1"}
+
 // spoken is the protocol that a caller's handshake offers: where no HTTP is
 // spoken, what the proxies of the mesh say to each other.
 func (m *mesh) spoken(a interpret.Arrival) []string {
 	if !a.Request.Raw && m.world.Protocol(a.Workload, a.Port).IsHTTP() {
-		return []string{"h2", "http/1.1"}
+		return http
 	}
 	if said, ok := m.said[a.Called]; ok {
 		return said

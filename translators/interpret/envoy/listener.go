@@ -276,7 +276,8 @@ func (l *listener) chainFor(a arrived) *chain {
 	if a.tls && l.inspects {
 		transport = "tls"
 	}
-	left := exactly(l.chains, func(c *chain) (said, holds bool) { return c.port != 0, c.port == a.port })
+	var few [8]*chain
+	left := exactly(append(few[:0], l.chains...), func(c *chain) (said, holds bool) { return c.port != 0, c.port == a.port })
 	left = exactly(left, func(c *chain) (said, holds bool) { return c.transport != "", c.transport == transport })
 	left = exactly(left, func(c *chain) (said, holds bool) {
 		return len(c.protocols) > 0, a.tls && l.inspects && slices.ContainsFunc(c.protocols, func(p string) bool { return slices.Contains(a.alpn, p) })
@@ -287,18 +288,15 @@ func (l *listener) chainFor(a arrived) *chain {
 	return left[0]
 }
 
+// exactly keeps, in place, the chains that say what holds, or those that say
+// nothing where there are none.
 func exactly(all []*chain, criterion func(*chain) (said, holds bool)) []*chain {
-	var exact, others []*chain
+	exact := slices.ContainsFunc(all, func(c *chain) bool { said, holds := criterion(c); return said && holds })
+	left := all[:0]
 	for _, c := range all {
-		switch said, holds := criterion(c); {
-		case said && holds:
-			exact = append(exact, c)
-		case !said:
-			others = append(others, c)
+		if said, holds := criterion(c); said == exact && (!said || holds) {
+			left = append(left, c)
 		}
 	}
-	if len(exact) > 0 {
-		return exact
-	}
-	return others
+	return left
 }

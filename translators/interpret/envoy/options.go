@@ -14,6 +14,9 @@ type options map[string]string
 // listen returns where an account's calls to a port of a Service are caught, and
 // whether the options say so.
 func (o options) listen(service ir.Name, port int32, caller ir.Identity) (string, bool) {
+	if len(o) == 0 {
+		return "", false
+	}
 	value, ok := o[fmt.Sprintf("listen.%s:%d", service, port)]
 	if !ok {
 		if value, ok = o["listen."+service.String()]; !ok {

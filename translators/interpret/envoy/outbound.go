@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -181,8 +182,30 @@ func lineReader(q semantics.Request, target string) func(string) []string {
 		case ":scheme":
 			return []string{"http"}
 		}
-		return q.Headers[name]
+		return joined(name, q.Headers[name])
 	}
+}
+
+// inline are the headers of which Envoy holds one value, beside its own: lines that
+// arrive are joined by a comma. Of all others it holds each line.
+var inline = map[string]bool{
+	"accept": true, "accept-encoding": true, "access-control-request-headers": true, "access-control-request-method": true,
+	"authorization": true, "cache-control": true, "content-encoding": true, "content-type": true, "expect": true,
+	"grpc-accept-encoding": true, "grpc-timeout": true, "if-match": true, "if-modified-since": true, "if-none-match": true,
+	"if-range": true, "if-unmodified-since": true, "origin": true, "pragma": true, "proxy-status": true, "referer": true,
+	"te": true, "user-agent": true, "via": true, "x-client-trace-id": true, "x-forwarded-client-cert": true,
+	"x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-port": true, "x-forwarded-proto": true, "x-request-id": true,
+}
+
+// Inline reports whether lines of a header, by its name in lower case, are joined
+// as they arrive.
+func Inline(name string) bool { return inline[name] || strings.HasPrefix(name, "x-envoy-") }
+
+func joined(name string, lines []string) []string {
+	if len(lines) < 2 || !Inline(name) {
+		return lines
+	}
+	return []string{strings.Join(lines, ",")}
 }
 
 // taken is what of a request a route has taken.

@@ -62,20 +62,18 @@ func TestCases(t *testing.T) {
 
 // idle are the fields that decide nothing that is asked here, and why.
 var idle = map[string]string{
-	"metadata.annotations.*":                 "for people",
-	"metadata.labels.*":                      "for people",
-	"spec.exportTo":                          "unset means everywhere too",
-	"spec.gateways":                          "unset means every sidecar too",
-	"spec.http.name":                         "for people",
-	"spec.http.retries.attempts":             "how often a call is tried again is not decided",
-	"spec.http.headers.request.remove":       "no request that is asked has such a header",
-	"spec.http.route.headers.request.remove": "no request that is asked has such a header",
-	"spec.http.match.authority.exact":        "without it any host will do, and a request for another host comes to no route",
-	"spec.http.match.queryParams.*.regex":    "its one case has another parameter beside it, and what just misses misses both",
-	"spec.http.match.queryParams.*.prefix":   "what just misses a prefix begins with it too",
-	"spec.tcp.match.port":                    "no case routes the TCP ports of one Service differently",
-	"spec.action":                            "unset means ALLOW too",
-	"spec.mtls.mode":                         "who proves no identity is allowed by no policy beside it either",
+	"metadata.annotations.*":               "for people",
+	"metadata.labels.*":                    "for people",
+	"spec.exportTo":                        "unset means everywhere too",
+	"spec.gateways":                        "unset means every sidecar too",
+	"spec.http.name":                       "for people",
+	"spec.http.retries.attempts":           "how often a call is tried again is not decided",
+	"spec.http.match.authority.exact":      "without it any host will do, and a request for another host comes to no route",
+	"spec.http.match.queryParams.*.regex":  "its one case has another parameter beside it, and what just misses misses both",
+	"spec.http.match.queryParams.*.prefix": "what just misses a prefix begins with it too",
+	"spec.tcp.match.port":                  "no case routes the TCP ports of one Service differently",
+	"spec.action":                          "unset means ALLOW too",
+	"spec.mtls.mode":                       "who proves no identity is allowed by no policy beside it either",
 }
 
 // named are the fields below which names stand.

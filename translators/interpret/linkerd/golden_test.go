@@ -39,10 +39,9 @@ func TestGolden(t *testing.T) {
 
 // idle are the fields that decide nothing, each with its reason.
 var idle = map[string]string{
-	"metadata.labels.app.kubernetes.io/managed-by":    "for people",
-	"metadata.annotations.meshknot.io/source":         "for people",
-	"spec.parentRefs.port":                            "without it a route is for all ports, and most Services have one",
-	"spec.rules.filters.requestHeaderModifier.remove": "no request that is asked has a header that is only removed",
+	"metadata.labels.app.kubernetes.io/managed-by": "for people",
+	"metadata.annotations.meshknot.io/source":      "for people",
+	"spec.parentRefs.port":                         "without it a route is for all ports, and most Services have one",
 }
 
 // alike are values that decide what is filled in decides, each with its reason.

@@ -35,10 +35,21 @@ func (r Reading) Path(target string) (path, query string) {
 	if r.Normal {
 		path = withoutDots(escaped(path))
 	}
-	for r.Merged && strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
+	if r.Merged {
+		path = merged(path)
 	}
 	return path, query
+}
+
+// merged is a path in which runs of slashes are one; of nothing but slashes two stay.
+func merged(path string) string {
+	if len(path) > 1 && strings.Trim(path, "/") == "" {
+		return "//"
+	}
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
 }
 
 // escaped writes a path as a URL has it: what need not be escaped is not, and

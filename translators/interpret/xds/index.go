@@ -28,8 +28,9 @@ func (x Index[T]) Add(a translators.Artifact, value T) {
 // For returns what a proxy gets under a name: the resource whose audience is the
 // narrowest that the proxy is in. The zero identity is a proxy of nobody's.
 func (x Index[T]) For(name string, proxy ir.Identity) (Entry[T], bool) {
+	named := x[name]
 	for _, a := range Audiences(proxy) {
-		if e, ok := x[name][a]; ok {
+		if e, ok := named[a]; ok {
 			return e, true
 		}
 	}
@@ -37,6 +38,6 @@ func (x Index[T]) For(name string, proxy ir.Identity) (Entry[T], bool) {
 }
 
 // Audiences lists the audiences that a proxy is in, the narrowest first.
-func Audiences(proxy ir.Identity) []ir.Audience {
-	return []ir.Audience{{Namespace: proxy.Namespace, Account: proxy.Account}, {Namespace: proxy.Namespace}, {Account: proxy.Account}, {}}
+func Audiences(proxy ir.Identity) [4]ir.Audience {
+	return [4]ir.Audience{{Namespace: proxy.Namespace, Account: proxy.Account}, {Namespace: proxy.Namespace}, {Account: proxy.Account}, {}}
 }
