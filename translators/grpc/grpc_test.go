@@ -27,6 +27,7 @@ import (
 	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	xdscreds "google.golang.org/grpc/credentials/xds"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -62,6 +63,8 @@ type mesh struct {
 	ads   string
 	mu    sync.Mutex
 	nacks []string
+	// serving are closed by servers that have been told whom to let in.
+	serving []chan struct{}
 }
 
 // byAccount keys the cache by the account that a node says it is of.
@@ -160,6 +163,12 @@ func (m *mesh) serve(version string, options map[string]string, units ...ir.Unit
 		must(m.t, err)
 		must(m.t, m.cache.SetSnapshot(context.Background(), id.Account, s))
 	}
+	for _, s := range m.serving {
+		select {
+		case <-s:
+		case <-time.After(10 * time.Second): // it is not told anything, which some tests are about
+		}
+	}
 }
 
 // server is an application that answers with its name.
@@ -183,8 +192,16 @@ func (s server) EmptyCall(context.Context, *testgrpc.Empty) (*testgrpc.Empty, er
 func (m *mesh) start(name string, bootstrap []byte) int32 {
 	creds, err := xdscreds.NewServerCredentials(xdscreds.ServerOptions{FallbackCreds: insecure.NewCredentials()})
 	must(m.t, err)
-	s, err := xds.NewGRPCServer(grpc.Creds(creds), xds.BootstrapContentsForTesting(bootstrap))
+	serving := make(chan struct{})
+	var once sync.Once
+	s, err := xds.NewGRPCServer(grpc.Creds(creds), xds.BootstrapContentsForTesting(bootstrap),
+		xds.ServingModeCallback(func(_ net.Addr, args xds.ServingModeChangeArgs) {
+			if args.Mode == connectivity.ServingModeServing {
+				once.Do(func() { close(serving) })
+			}
+		}))
 	must(m.t, err)
+	m.serving = append(m.serving, serving)
 	testgrpc.RegisterTestServiceServer(s, server{name: name})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(m.t, err)

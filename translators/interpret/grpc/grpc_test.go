@@ -80,8 +80,6 @@ var idle = map[string]string{
 	"routes.name":                                   "a name",
 	"routeConfig.name":                              "a name",
 	"filterChains.name":                             "a name",
-	"headers.presentMatch":                          "to be there is what a name alone asks for",
-	"header.presentMatch":                           "to be there is what a name alone asks for",
 }
 
 // Whatever else is left out is noticed.
