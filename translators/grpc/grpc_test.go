@@ -117,8 +117,12 @@ func (m *mesh) write(name, kind string, der []byte) {
 	must(m.t, os.WriteFile(filepath.Join(m.dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
-// bootstrap issues a certificate for an identity and says so in a bootstrap.
-func (m *mesh) bootstrap(id ir.Identity) []byte {
+// issue makes a certificate for an identity, once: who reads one half of a pair
+// while the other is being written has nothing until it looks again.
+func (m *mesh) issue(id ir.Identity) {
+	if _, err := os.Stat(filepath.Join(m.dir, id.Account+".key")); err == nil {
+		return
+	}
 	key := newKey(m.t)
 	uri, err := url.Parse(id.URI("cluster.local"))
 	must(m.t, err)
@@ -130,6 +134,11 @@ func (m *mesh) bootstrap(id ir.Identity) []byte {
 	der, err = x509.MarshalPKCS8PrivateKey(key)
 	must(m.t, err)
 	m.write(id.Account+".key", "PRIVATE KEY", der)
+}
+
+// bootstrap tells an application who it is and whom to ask.
+func (m *mesh) bootstrap(id ir.Identity) []byte {
+	m.issue(id)
 	file := func(name string) string { return filepath.Join(m.dir, name) }
 	text, err := json.Marshal(map[string]any{
 		"xds_servers": []any{map[string]any{"server_uri": m.ads, "channel_creds": []any{map[string]any{"type": "insecure"}}, "server_features": []any{"xds_v3"}}},
