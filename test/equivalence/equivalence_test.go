@@ -37,7 +37,7 @@ func TestPlanes(t *testing.T) {
 }
 
 // fewest is how many decisions a plane has to be compared by.
-const fewest = 200
+const fewest = 100
 
 // wanted skips a plane that is not asked for.
 func wanted(t *testing.T, name string) {
