@@ -2,7 +2,6 @@ package translators
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -104,6 +103,9 @@ func newUnit(k ir.Key, s input.Settings) ir.Unit {
 		return ir.Unit{VirtualHost: v}
 	case ir.KindEndpoints:
 		return ir.Unit{Endpoints: &ir.Endpoints{Namespace: k.Namespace, Name: k.Name}}
+	case ir.KindRoute:
+		kind, name := ir.ParseRouteName(k.Name)
+		return ir.Unit{Route: &ir.RouteObject{Kind: kind, Namespace: k.Namespace, Name: name}}
 	}
 	return ir.Unit{Mesh: &ir.Mesh{Access: ir.Access(cmp.Or(s.Access, string(ir.AccessSelected)))}}
 }
@@ -124,7 +126,7 @@ func empty(u ir.Unit) bool {
 	case u.Endpoints != nil:
 		return len(u.Endpoints.Ports) == 0
 	}
-	return false
+	return u.Route != nil
 }
 
 // Piece is what one back end makes of one unit.
@@ -158,6 +160,15 @@ func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld, found}
 }
 
+// Make translates every unit and joins the pieces, one for each unit, to one output.
+func Make(units []ir.Unit, b Backend, t Target, waivers []feature.Waiver) (Output, []Piece) {
+	pieces := make([]Piece, 0, len(units))
+	for _, u := range units {
+		pieces = append(pieces, Translate(u, b, t, waivers))
+	}
+	return Assemble(b, t, pieces, waivers), pieces
+}
+
 // Output is what one back end makes of all units.
 type Output struct {
 	Target    Target
@@ -179,82 +190,11 @@ func (o Output) Refused() bool {
 // joined, each ID with one owner for an audience, and the findings that hold for
 // the whole mesh said once.
 func Assemble(b Backend, t Target, pieces []Piece, waivers []feature.Waiver) Output {
-	out := Output{Target: t}
+	a := NewAssembly(b, t)
 	for _, p := range pieces {
-		out.Artifacts = append(out.Artifacts, p.Artifacts...)
-		out.Findings = append(out.Findings, p.Findings...)
-		out.Withheld = out.Withheld || p.Withheld
+		a.Replace(Piece{}, p)
 	}
-	slices.SortStableFunc(out.Artifacts, inOrder)
-	if a, ok := b.(Assembler); ok {
-		join(a, &out)
-	}
-	if c, ok := b.(Completer); ok {
-		complete(c, &out)
-	}
-	out.Findings = append(once(out.Findings), claimed(&out)...)
-	for _, w := range feature.Unused(waivers, out.Findings) {
-		f := report.New(report.WaiverUnused, w.Object, fmt.Sprintf("the waiver for %s covers nothing", w.Code))
-		f.Backend = t.Backend
-		out.Findings = append(out.Findings, f)
-	}
-	if out.Withheld {
-		out.Artifacts = nil
-	}
-	out.Findings = out.Findings.Sorted()
-	return out
-}
-
-func inOrder(a, b Artifact) int {
-	return cmp.Or(cmp.Compare(a.Rank, b.Rank), a.ID.Compare(b.ID), a.Audience.Compare(b.Audience),
-		strings.Compare(a.Part, b.Part), a.Unit.Compare(b.Unit))
-}
-
-// complete lets a Completer look at all artifacts together.
-func complete(c Completer, out *Output) {
-	all, found := c.Complete(out.Target, out.Artifacts)
-	for i := range found {
-		found[i].Backend = out.Target.Backend
-	}
-	slices.SortStableFunc(all, inOrder)
-	out.Artifacts, out.Findings = all, append(out.Findings, found...)
-}
-
-// join lets an Assembler make one artifact of each run of parts.
-func join(a Assembler, out *Output) {
-	var joined []Artifact
-	for i := 0; i < len(out.Artifacts); {
-		first := out.Artifacts[i]
-		end := i + 1
-		for first.Part != "" && end < len(out.Artifacts) && sameArtifact(first, out.Artifacts[end]) && out.Artifacts[end].Part != "" {
-			end++
-		}
-		if first.Part != "" {
-			parts := out.Artifacts[i:end]
-			var found report.Report
-			first, found = a.Assemble(parts)
-			first.ID, first.Audience, first.Rank, first.Unit, first.Part = parts[0].ID, parts[0].Audience, parts[0].Rank, parts[0].Unit, ""
-			for j := range found {
-				found[j].Backend = out.Target.Backend
-			}
-			out.Findings = append(out.Findings, found...)
-			first.Refs = refsOf(parts)
-		}
-		joined = append(joined, first)
-		i = end
-	}
-	out.Artifacts = joined
-}
-
-func sameArtifact(a, b Artifact) bool { return a.ID == b.ID && a.Audience == b.Audience }
-
-func refsOf(parts []Artifact) []report.Ref {
-	var refs []report.Ref
-	for _, p := range parts {
-		refs = append(refs, p.Refs...)
-	}
-	slices.SortFunc(refs, report.Ref.Compare)
-	return slices.Compact(refs)
+	return a.Output(pieces, waivers)
 }
 
 // once joins the findings that say the same of many units. What holds for the
@@ -284,36 +224,6 @@ func once(r report.Report) report.Report {
 		}
 	}
 	return out
-}
-
-// claimed finds IDs that two units claim. Neither is emitted: which of them
-// would win is luck.
-func claimed(out *Output) report.Report {
-	var found report.Report
-	bad := map[ID]bool{}
-	for i := 1; i < len(out.Artifacts); i++ {
-		a, b := out.Artifacts[i-1], out.Artifacts[i]
-		if !sameArtifact(a, b) {
-			continue
-		}
-		bad[a.ID] = true
-		f := report.New(report.Claimed, firstRef(b), fmt.Sprintf("%s and %s both make %s %s",
-			a.Unit, b.Unit, a.ID.Type, a.ID.Name)).With(firstRef(a))
-		f.Backend = out.Target.Backend
-		found = append(found, f)
-	}
-	out.Withheld = out.Withheld || len(bad) > 0 && slices.ContainsFunc(out.Artifacts, func(a Artifact) bool {
-		return bad[a.ID] && a.Unit.Kind == ir.KindWorkload
-	})
-	out.Artifacts = slices.DeleteFunc(out.Artifacts, func(a Artifact) bool { return bad[a.ID] })
-	return found
-}
-
-func firstRef(a Artifact) report.Ref {
-	if len(a.Refs) == 0 {
-		return report.Ref{}
-	}
-	return a.Refs[0]
 }
 
 // Summary counts input fields by the class that a back end gives them.

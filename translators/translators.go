@@ -71,7 +71,7 @@ type Assembler interface {
 type Completer interface {
 	// Complete looks at all artifacts once parts are joined, sorted by rank and ID,
 	// and returns those that the target takes, in any order, with a finding for
-	// whatever it changed. It is pure as Translate is.
+	// whatever it changed, and Effects on what it added. It is pure as Translate is.
 	Complete(t Target, all []Artifact) ([]Artifact, report.Report)
 }
 
@@ -100,6 +100,15 @@ func (i ID) Compare(o ID) int {
 	return cmp.Or(strings.Compare(i.Type, o.Type), strings.Compare(i.Name, o.Name))
 }
 
+// Slot is the place of an artifact in a back end's output, which holds one at a time.
+type Slot struct {
+	ID       ID
+	Audience ir.Audience
+}
+
+// Compare orders slots by ID and audience.
+func (s Slot) Compare(o Slot) int { return cmp.Or(s.ID.Compare(o.ID), s.Audience.Compare(o.Audience)) }
+
 // Artifact is one piece of a mesh's configuration.
 type Artifact struct {
 	ID ID
@@ -117,4 +126,10 @@ type Artifact struct {
 	Payload any
 	// Refs are the places in the input that it says, sorted.
 	Refs []report.Ref
+	// Effects are what becomes of calls to one that no unit asks for and that a
+	// Completer put there, as its finding says; of all others none.
+	Effects []report.Effect
 }
+
+// Slot returns the place of the artifact.
+func (a Artifact) Slot() Slot { return Slot{a.ID, a.Audience} }

@@ -1,13 +1,12 @@
-// Package engine keeps compiled units and recompiles the ones that a change
-// touches: a unit is compiled again only when a question that it asked has
-// another answer now. A batch run and a live update are the same function.
+// Package engine keeps compiled units and what targets are given of them, and
+// recompiles what a change touches: a unit is compiled again only when a question
+// that it asked has another answer now, and only artifacts that say something else
+// are handed out. A batch run and a live update are the same machine.
 package engine
 
 import (
-	"runtime"
+	"maps"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/feature"
@@ -16,24 +15,67 @@ import (
 	"github.com/meshknot/meshknot/translators/report"
 )
 
-// Engine compiles stores, one after another. It is not safe for concurrent use.
+// Engine compiles what a store holds, and follows its changes. It is not safe for
+// concurrent use.
 type Engine struct {
 	pipeline translators.Pipeline
-	targets  []translators.Target
+	targets  []target
 	waivers  []feature.Waiver
-	units    map[ir.Key]unit
+	store    *input.Store
+	graph    graph
+	objects  map[input.ID]*object
+	units    map[ir.Key]*unit
+	// recompiled are the units that the last step compiled.
+	recompiled []ir.Key
+	// peak is the greatest number of objects since memory was given back.
+	peak int
 }
 
-// unit is a compiled unit, what it was made of, and what was made of it.
+// target is one translation of all units.
+type target struct {
+	translators.Target
+	backend  translators.Backend
+	assembly *translators.Assembly
+	withheld bool
+}
+
+// object is what is known under an ID, and the units that it makes.
+type object struct {
+	node
+	id   input.ID
+	keys []ir.Key
+	lost report.Report
+}
+
+// unit is a compiled unit and what was made of it. It is there while an object
+// makes it.
 type unit struct {
-	answers  input.Answers
+	node
+	key    ir.Key
+	makers int
+	made
+}
+
+// made is the outcome of compiling a unit.
+type made struct {
 	compiled ir.Unit
 	exists   bool
 	findings report.Report
-	pieces   []translators.Piece // by target
+	pieces   []translators.Piece // by target; none of a unit that does not exist
+	// lost is said where compiling it failed, and the rest is what it was before.
+	lost report.Report
 }
 
-// Result is the state after a run.
+// Step is what a change came to.
+type Step struct {
+	// Recompiled lists the units that were compiled, sorted.
+	Recompiled []ir.Key
+	// Changed has an entry for each target whose output changed, is withheld or no
+	// longer is, in the order in which targets were given.
+	Changed []translators.Change
+}
+
+// Result is the state after a step.
 type Result struct {
 	Units []ir.Unit
 	// Findings of the front ends; those of back ends are in their Outputs.
@@ -41,84 +83,71 @@ type Result struct {
 	Outputs  []translators.Output
 	// Pieces are what each output was assembled of, in the same order.
 	Pieces [][]translators.Piece
-	// Recompiled lists the units that were compiled in this run.
+	// Recompiled lists the units that were compiled in the last step.
 	Recompiled []ir.Key
 }
 
-// New makes an engine for back ends. A target whose back end the pipeline does
-// not have is left out; callers check the names before.
+// New makes an engine for back ends, of nothing. A target whose back end the
+// pipeline does not have is left out; callers check the names before.
 func New(p translators.Pipeline, targets []translators.Target, waivers []feature.Waiver) *Engine {
-	known := slices.DeleteFunc(slices.Clone(targets), func(t translators.Target) bool {
-		_, ok := p.Backend(t.Backend)
-		return !ok
-	})
-	return &Engine{pipeline: p, targets: known, waivers: waivers, units: map[ir.Key]unit{}}
+	e := &Engine{pipeline: p, waivers: waivers, store: input.StoreOf(nil, input.Settings{}),
+		graph: graph{}, objects: map[input.ID]*object{}, units: map[ir.Key]*unit{}}
+	for _, t := range targets {
+		if b, ok := p.Backend(t.Backend); ok {
+			e.targets = append(e.targets, target{Target: t, backend: b, assembly: translators.NewAssembly(b, t)})
+		}
+	}
+	mesh, _ := e.unit(ir.Key{Kind: ir.KindMesh})
+	mesh.makers++ // it is there whatever is given
+	return e
 }
 
 // Run brings the engine to the state of a store.
 func (e *Engine) Run(s *input.Store) Result {
-	var res Result
-	next := map[ir.Key]unit{}
-	pieces := make([][]translators.Piece, len(e.targets))
-	keys := e.pipeline.Keys(s.Objects(), s.Reader())
-	units, compiled := e.current(keys, s)
-	for j, k := range keys {
-		u := units[j]
-		if compiled[j] {
-			res.Recompiled = append(res.Recompiled, k)
-		}
-		next[k] = u
-		res.Findings = append(res.Findings, u.findings...)
+	e.Update(s)
+	return e.Result()
+}
+
+// Update brings the engine to the content and the settings of a store, which it
+// does not keep.
+func (e *Engine) Update(s *input.Store) Step { return e.follow(e.store.Become(s)) }
+
+// Apply replaces everything that is known under the IDs of edits. It costs what
+// the edits touch, whatever the size of the mesh; only a target whose back end is
+// a translators.Completer looks at all of its artifacts.
+func (e *Engine) Apply(edits []input.Edit) Step { return e.follow(e.store.Apply(edits)) }
+
+// Result says everything there is to be said of the state: it costs what is there.
+func (e *Engine) Result() Result {
+	res := Result{Recompiled: e.recompiled, Pieces: make([][]translators.Piece, len(e.targets))}
+	for _, o := range e.objects {
+		res.Findings = append(res.Findings, o.lost...)
+	}
+	keys := slices.SortedFunc(maps.Keys(e.units), ir.Key.Compare)
+	for _, k := range keys {
+		u := e.units[k]
+		res.Findings = append(append(res.Findings, u.findings...), u.lost...)
 		if !u.exists {
 			continue
 		}
 		res.Units = append(res.Units, u.compiled)
 		for i, p := range u.pieces {
-			pieces[i] = append(pieces[i], p)
+			res.Pieces[i] = append(res.Pieces[i], p)
 		}
 	}
-	e.units, res.Pieces = next, pieces
 	res.Findings = res.Findings.Sorted()
 	for i, t := range e.targets {
-		b, _ := e.pipeline.Backend(t.Backend)
-		res.Outputs = append(res.Outputs, translators.Assemble(b, t, pieces[i], e.waivers))
+		res.Outputs = append(res.Outputs, t.assembly.Output(res.Pieces[i], e.waivers))
 	}
 	return res
 }
 
-// current returns the units as the store has them, and which of them had to be
-// compiled. Each is compiled alone, so all processors take part.
-func (e *Engine) current(keys []ir.Key, s *input.Store) (units []unit, compiled []bool) {
-	units, compiled = make([]unit, len(keys)), make([]bool, len(keys))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	const share = 32 // what one processor takes at a time
-	for start := 0; start < len(keys); start += share {
-		g.Go(func() error {
-			for i := start; i < min(start+share, len(keys)); i++ {
-				var known bool
-				if units[i], known = e.units[keys[i]]; !known || !s.Same(units[i].answers) {
-					units[i], compiled[i] = e.compile(keys[i], s), true
-				}
-			}
-			return nil
-		})
+// unit returns the unit of a key, and whether it was there before.
+func (e *Engine) unit(k ir.Key) (u *unit, known bool) {
+	if u, known = e.units[k]; !known {
+		u = &unit{key: k}
+		u.node.unit = u
+		e.units[k] = u
 	}
-	_ = g.Wait() // what is wrong with a unit is in its findings
-	return units, compiled
-}
-
-func (e *Engine) compile(k ir.Key, s *input.Store) unit {
-	reader := s.Track()
-	var u unit
-	u.compiled, u.findings, u.exists = e.pipeline.Compile(k, reader)
-	u.answers = reader.Answers()
-	if !u.exists {
-		return u
-	}
-	for _, t := range e.targets {
-		b, _ := e.pipeline.Backend(t.Backend)
-		u.pieces = append(u.pieces, translators.Translate(u.compiled, b, t, e.waivers))
-	}
-	return u
+	return u, known
 }

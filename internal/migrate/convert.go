@@ -66,13 +66,9 @@ func (m *Migration) Convert() Conversion {
 }
 
 func (m *Migration) translate(take func(ir.Unit) bool) translators.Output {
-	var pieces []translators.Piece
-	for _, u := range m.units {
-		if take(u) {
-			pieces = append(pieces, translators.Translate(u, m.backend, m.target, nil))
-		}
-	}
-	return translators.Assemble(m.backend, m.target, pieces, nil)
+	taken := slices.DeleteFunc(slices.Clone(m.units), func(u ir.Unit) bool { return !take(u) })
+	out, _ := translators.Make(taken, m.backend, m.target, nil)
+	return out
 }
 
 // left says of what a back end does not keep that it is left by hand; what is

@@ -38,12 +38,7 @@ func FuzzLower(f *testing.F) {
 			model.Decide(q)
 		}
 		for _, b := range p.Backends {
-			target := translators.Target{Backend: b.Name()}
-			var pieces []translators.Piece
-			for _, u := range units {
-				pieces = append(pieces, translators.Translate(u, b, target, nil))
-			}
-			translators.Assemble(b, target, pieces, nil)
+			translators.Make(units, b, translators.Target{Backend: b.Name()}, nil)
 		}
 	})
 }

@@ -110,6 +110,7 @@ func (s *speech) nobody(a translators.Artifact, protocol, instead string) string
 	if _, ok := s.defaults[name]; !ok {
 		d := s.mesh.madeUp(name, protocol, "")
 		d.Unit, d.Refs = a.Unit, slices.Clone(a.Refs)
+		d.Effects = []report.Effect{report.Fails, report.Strays} // all that goes there, or a share of it
 		s.defaults[name] = d
 		s.out = append(s.out, d)
 	}

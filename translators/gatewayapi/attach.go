@@ -83,12 +83,56 @@ var routesByHost = input.Index{Name: "gatewayapi/routes-by-host", Keys: func(o i
 	return keys
 }}
 
+// routesOfKind finds routes by their own kind, a Gateway or ListenerSet that they
+// name, and a hostname: at one that they have, or under one that covers it.
+var routesOfKind = input.Index{Name: "gatewayapi/routes-of-kind", Keys: func(o input.Object) []string {
+	_, hostnames, ok := routeOf(o)
+	if !ok || o.Rejected || otherKind[o.Kind] == "" {
+		return nil
+	}
+	var keys []string
+	for _, p := range parentsOf(o) {
+		for _, h := range hostsOf(hostnames) {
+			keys = append(keys, key(o.Kind, p.kind, p.name.String(), "at", h))
+			for _, c := range covering(h) {
+				keys = append(keys, key(o.Kind, p.kind, p.name.String(), "under", c))
+			}
+		}
+	}
+	return keys
+}}
+
 // place is a Gateway as its routes see it.
 type place struct {
 	r       input.Reader
 	gateway input.Object
 	spec    *Gateway
 	all     []listener
+	// near remembers what meeting found.
+	near map[string][]input.Object
+}
+
+// meeting returns the routes of a kind that name a Gateway or ListenerSet and have
+// something in common with a host name, the first in precedence first.
+func (w *place) meeting(kind string, owner input.Object, host string) []input.Object {
+	at := key(kind, owner.Kind, nameOf(owner).String())
+	out, known := w.near[key(at, host)]
+	if known {
+		return out
+	}
+	out = w.r.Lookup(routesOfKind, key(at, "under", host))
+	for _, c := range covering(host)[1:] {
+		out = slices.Concat(out, w.r.Lookup(routesOfKind, key(at, "at", c)))
+	}
+	out = inPrecedence(out)
+	w.near[key(at, host)] = out
+	return out
+}
+
+// inPrecedence orders routes of one kind, each once.
+func inPrecedence(routes []input.Object) []input.Object {
+	slices.SortStableFunc(routes, func(a, b input.Object) int { return cmp.Or(older(a.Created, b.Created), nameOf(a).Compare(nameOf(b))) })
+	return slices.CompactFunc(routes, func(a, b input.Object) bool { return a.ID == b.ID })
 }
 
 // placeAt finds a Gateway and its listeners.
@@ -97,7 +141,11 @@ func placeAt(r input.Reader, name ir.Name) (*place, bool) {
 	if !ok {
 		return nil, false
 	}
-	return &place{r, o, g, listenersOf(r, o, g)}, true
+	return newPlace(r, o, g), true
+}
+
+func newPlace(r input.Reader, o input.Object, g *Gateway) *place {
+	return &place{r, o, g, listenersOf(r, o, g), map[string][]input.Object{}}
 }
 
 // placeOf finds the Gateway to which a reference leads in the end.
@@ -225,12 +273,17 @@ func (c contest) winner(o input.Object) (input.Object, bool) {
 		return input.Object{}, false
 	}
 	_, own, _ := routeOf(o)
-	owner := c.at.owner
-	for _, x := range c.r.Lookup(routesOfParent, key(other, owner.Kind, nameOf(owner).String())) {
-		if before(o, x) {
-			break // the lookup's order is that of precedence
+	var near []input.Object
+	for _, h := range hostsOf(own) {
+		if h, ok := intersect(h, c.at.host); ok {
+			near = slices.Concat(near, c.meeting(other, c.at.owner, h))
 		}
-		if _, theirs, _ := routeOf(x); c.meet(own, theirs) && c.attached(x) && !c.loses(x) {
+	}
+	for _, x := range inPrecedence(near) {
+		if before(o, x) {
+			break
+		}
+		if c.attached(x) && !c.loses(x) {
 			return x, true
 		}
 	}
@@ -249,17 +302,6 @@ func (c contest) loses(o input.Object) bool {
 // before reports whether one route takes precedence over another of another kind.
 func before(a, b input.Object) bool {
 	return cmp.Or(older(a.Created, b.Created), nameOf(a).Compare(nameOf(b)), strings.Compare(a.Kind, b.Kind)) < 0
-}
-
-// meet reports whether host names of two routes have something in common at the listener.
-func (c contest) meet(a, b []gatewayv1.Hostname) bool {
-	for _, h := range hostsOf(a) {
-		h, ok := intersect(h, c.at.host)
-		if ok && slices.ContainsFunc(hostsOf(b), func(o string) bool { _, ok := intersect(h, o); return ok }) {
-			return true
-		}
-	}
-	return false
 }
 
 // attached reports whether the listener takes a route if no other kind is in its way.

@@ -18,15 +18,16 @@ import (
 // accountAnnotation on a Gateway names the ServiceAccount of its proxies.
 const accountAnnotation = "meshknot.io/service-account"
 
-// gatewayKeys lists the Gateway and VirtualHost units that an object concerns. A
-// Gateway that is named and not given has a key too: there it is reported.
+// gatewayKeys lists the Gateway, VirtualHost and Route units that an object
+// concerns. A Gateway that a ListenerSet names and that is not given has a key too:
+// there it is reported.
 func gatewayKeys(o input.Object, r input.Reader) []ir.Key {
 	if o.Rejected {
 		return nil
 	}
 	switch v := o.Value.(type) {
 	case *Gateway:
-		w := place{r, o, v, listenersOf(r, o, v)}
+		w := newPlace(r, o, v)
 		return slices.Concat(w.hosts(o.ID), w.sharing(), []ir.Key{gatewayKey(nameOf(o))})
 	case *ListenerSet:
 		name, _ := gatewayOfSet(o)
@@ -38,12 +39,8 @@ func gatewayKeys(o input.Object, r input.Reader) []ir.Key {
 	}
 	var keys []ir.Key
 	for _, p := range parentsOf(o) {
-		name, ok := p.gateway(r)
-		if !ok {
-			name = p.name // nothing of that name, but the place to say so
-		}
-		keys = append(keys, gatewayKey(name))
-		if w, ok := placeAt(r, name); ok {
+		keys = append(keys, ir.Key{Kind: ir.KindRoute, Namespace: o.Namespace, Name: ir.RouteName(o.Kind, o.ID.Name)})
+		if w, ok := placeOf(r, p); ok {
 			keys = append(keys, w.hostsOfRoute(o, p)...)
 		}
 	}
@@ -113,17 +110,15 @@ func resourceName(gateway, class string) string {
 	return name[:longest-digits-1] + "-" + hex.EncodeToString(sum[:])[:digits]
 }
 
-// lowerGateway says what a Gateway listens on, and reports what of its listeners,
-// ListenerSets and routes has no effect.
+// lowerGateway says what a Gateway listens on, and reports what of its listeners
+// and ListenerSets has no effect. Its routes, which may be as many as there are,
+// report for themselves: see lowerRoute.
 func lowerGateway(r input.Reader, g *ir.Gateway) report.Report {
 	name := ir.Name{Namespace: g.Namespace, Name: g.Name}
 	low := &lowering{r: r, gateway: true}
-	low.lostRoutes(name)
 	w, ok := placeAt(r, name)
 	if !ok {
-		if _, broken := r.Get(gatewayID(name)); !broken { // else its own errors say enough
-			low.unknownGateway(name)
-		}
+		low.unknownGateway(name)
 		return low.found
 	}
 	g.Ref, g.Class = w.gateway.Ref(""), string(w.spec.Spec.GatewayClassName)
@@ -134,7 +129,6 @@ func lowerGateway(r input.Reader, g *ir.Gateway) report.Report {
 	for _, l := range w.all {
 		low.listener(l)
 	}
-	low.attached(w, w.gateway)
 	for _, set := range r.Lookup(setsByGateway, name.String()) {
 		if set.Rejected {
 			continue
@@ -144,7 +138,6 @@ func lowerGateway(r input.Reader, g *ir.Gateway) report.Report {
 				fmt.Sprintf("Gateway %s does not let in ListenerSets of namespace %s, so no listener of it is served", name, set.Namespace)).
 				WithHint("change spec.allowedListeners of the Gateway").With(w.gateway.Ref("spec.allowedListeners")))
 		}
-		low.attached(w, set)
 	}
 	return low.found
 }
@@ -183,59 +176,14 @@ func (low *lowering) selector(o input.Object, at string, from gatewayv1.FromName
 	}
 }
 
-// attached reports the routes that name a Gateway or ListenerSet that does not
-// take them.
-func (low *lowering) attached(w *place, owner input.Object) {
-	for _, kind := range kinds {
-		for _, o := range low.r.Lookup(routesOfParent, key(kind, owner.Kind, nameOf(owner).String())) {
-			for _, p := range parentsOf(o) {
-				if p.id() != owner.ID {
-					continue
-				}
-				a := w.attach(o, p)
-				switch {
-				case a.lost.Kind != "":
-					low.add(report.New(report.KindConflict, o.Ref(p.field), fmt.Sprintf(
-						"%s %s shares a host name with the route at %s and comes first; a listener does not mix HTTPRoutes and GRPCRoutes of one host", a.lost.Kind, nameOf(a.lost), p)).
-						WithHint("give the routes different host names or listeners").With(a.lost.Ref("")))
-				case len(a.to) == 0:
-					low.add(report.New(report.NotAttached, o.Ref(p.field), a.message))
-				case slices.ContainsFunc(a.to, listener.served) && len(w.hostsOfRoute(o, p)) == 0:
-					low.add(report.New(report.NoEffect, o.Ref(p.field), fmt.Sprintf(
-						"%s takes the route, but all requests for its host names are those of listeners with more specific ones", p)).
-						WithHint("attach it to those listeners, or give it other host names"))
-				}
-			}
-		}
-	}
-}
-
-// unknownGateway reports who names a Gateway that is not there.
+// unknownGateway reports the ListenerSets that name a Gateway that is not there.
 func (low *lowering) unknownGateway(name ir.Name) {
-	low.unknownParent(KindGateway, name)
+	if _, broken := low.r.Get(gatewayID(name)); broken {
+		return // its own errors say enough
+	}
 	for _, set := range low.r.Lookup(setsByGateway, name.String()) {
 		if !set.Rejected {
 			low.unknown(set.Ref("spec.parentRef"), KindGateway, name)
-		}
-	}
-}
-
-// lostRoutes reports the routes of a ListenerSet that is not there. They lead to
-// no Gateway, so they are asked for under the name that they give.
-func (low *lowering) lostRoutes(name ir.Name) {
-	if _, ok := setOf(low.r, name); !ok {
-		low.unknownParent(KindListenerSet, name)
-	}
-}
-
-func (low *lowering) unknownParent(parentKind string, name ir.Name) {
-	for _, kind := range kinds {
-		for _, o := range low.r.Lookup(routesOfParent, key(kind, parentKind, name.String())) {
-			for _, p := range parentsOf(o) {
-				if p.kind == parentKind && p.name == name {
-					low.unknown(o.Ref(p.field), parentKind, name)
-				}
-			}
 		}
 	}
 }

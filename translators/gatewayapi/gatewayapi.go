@@ -41,6 +41,8 @@ func (frontend) Lower(r input.Reader, u *ir.Unit) report.Report {
 		return lowerGateway(r, u.Gateway)
 	case u.VirtualHost != nil:
 		return lowerVirtualHost(r, u.VirtualHost)
+	case u.Route != nil:
+		return lowerRoute(r, u.Route)
 	}
 	return nil
 }

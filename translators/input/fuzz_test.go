@@ -90,19 +90,17 @@ func BenchmarkRead1000(b *testing.B) {
 	}
 }
 
-func BenchmarkLookupAndSame(b *testing.B) {
+func BenchmarkApply(b *testing.B) {
 	var objects []Object
 	for i := range 10_000 {
 		objects = append(objects, splitObject("shop", fmt.Sprintf("n%d", i), fmt.Sprintf("s%d", i%1000)))
 	}
 	s := StoreOf(objects, Settings{})
-	for b.Loop() {
-		r := s.Track()
-		for i := range 1000 {
-			r.Lookup(byService, fmt.Sprintf("s%d", i))
-		}
-		if !s.Same(r.Answers()) {
-			b.Fatal("not the same")
+	s.Reader().Lookup(byService, "s0")
+	for i := 0; b.Loop(); i++ { // s1 at first
+		o := splitObject("shop", "n1", fmt.Sprintf("s%d", i%2))
+		if c := s.Apply([]Edit{{o.ID, []Object{o}}}); len(c.Questions) == 0 {
+			b.Fatal("nothing changed")
 		}
 	}
 }

@@ -11,23 +11,31 @@ import (
 	"time"
 )
 
-// Store answers questions about objects. It does not change: new input is a
-// new Store. It may be used by several goroutines at once.
+// Store answers questions about objects. It may be used by several goroutines at
+// once, except while Apply or Become changes it.
 type Store struct {
 	settings Settings
-	entries  []*stored
-	byID     map[ID]*stored
-	// complete are the namespaces in which a Service was given.
-	complete map[string]bool
-	mutex    sync.Mutex
-	indexes  map[string]map[string][]*stored
+	// byID holds what is known under each ID, in the order in which it was given.
+	byID map[ID][]*stored
+	// services counts the Services of each namespace: where one was given,
+	// everything was.
+	services map[string]int
+
+	mutex sync.RWMutex // guards what is made when it is first asked for
+	// sorted is every object by ID; nil where it has to be made anew.
+	sorted []*stored
+	tables map[string]*table
 }
 
-// stored is an object as a reader gives it out, and the digest of that.
+// stored is an object as a reader gives it out and, beside it, what no unit may
+// depend on. It does not change, and stores share it.
 type stored struct {
-	full   Object
-	object Object
-	digest func() digest
+	object  Object
+	version string
+	leaves  []string
+
+	once sync.Once
+	sum  digest
 }
 
 // NewStore makes a store of what was read, rejected objects included.
@@ -38,104 +46,125 @@ func NewStore(s *Set, settings Settings) *Store {
 // StoreOf makes a store of objects. Of several with one ID, Get returns the
 // first and Lookup all.
 func StoreOf(objects []Object, settings Settings) *Store {
-	s := &Store{settings: settings, byID: make(map[ID]*stored, len(objects)), complete: map[string]bool{}, indexes: map[string]map[string][]*stored{}}
-	objects = slices.Clone(objects)
-	slices.SortStableFunc(objects, func(a, b Object) int { return a.ID.Compare(b.ID) })
+	s := &Store{settings: settings, byID: make(map[ID][]*stored, len(objects)), services: map[string]int{}, tables: map[string]*table{}}
 	for _, o := range objects {
-		e := newStored(o)
-		s.entries = append(s.entries, e)
-		if s.byID[o.ID] == nil {
-			s.byID[o.ID] = e
-		}
-		if o.Group == "" && o.Kind == "Service" {
-			s.complete[o.Namespace] = true
+		if s.byID[o.ID] = append(s.byID[o.ID], newStored(o)); len(s.byID[o.ID]) == 1 {
+			s.count(o.ID, 1)
 		}
 	}
 	return s
 }
 
 func newStored(o Object) *stored {
-	e := &stored{full: o, object: o}
+	e := &stored{object: o, version: o.Version, leaves: o.Leaves}
 	e.object.Version, e.object.Leaves = "", nil
-	e.digest = sync.OnceValue(func() digest { return digestOf(projection(e.object)) })
 	return e
+}
+
+// digest stands for the object, as a reader gives it out.
+func (e *stored) digest() digest {
+	e.once.Do(func() { e.sum = digestOf(projection(e.object)) })
+	return e.sum
 }
 
 // Objects returns every object, sorted by ID, rejected ones included. It is for
 // who decides which units there are; a unit is made through a Reader.
 func (s *Store) Objects() []Object {
-	out := make([]Object, len(s.entries))
-	for i, e := range s.entries {
-		out[i] = e.full
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.sorted == nil {
+		for _, list := range s.byID {
+			s.sorted = append(s.sorted, list...)
+		}
+		slices.SortStableFunc(s.sorted, func(a, b *stored) int { return a.object.ID.Compare(b.object.ID) })
+	}
+	out := make([]Object, len(s.sorted))
+	for i, e := range s.sorted {
+		out[i] = e.object
+		out[i].Version, out[i].Leaves = e.version, e.leaves
 	}
 	return out
 }
+
+// Len is the number of IDs of which something is known.
+func (s *Store) Len() int { return len(s.byID) }
+
+// Under returns the objects of an ID in the order in which they were given,
+// without what no unit may depend on.
+func (s *Store) Under(id ID) []Object { return objects(s.byID[id]) }
 
 // Reader returns a reader that records nothing.
 func (s *Store) Reader() Reader { return untracked{s} }
 
 // Track returns a reader that records what it is asked.
-func (s *Store) Track() *Tracked {
-	return &Tracked{store: s, answers: Answers{
-		gets: map[ID]digest{}, lookups: map[question]answer{}, complete: map[string]bool{},
-	}}
-}
+func (s *Store) Track() *Tracked { return &Tracked{store: s, seen: map[Question]struct{}{}} }
 
-// Same reports whether the store gives all of the answers again.
-func (s *Store) Same(a Answers) bool {
-	if a.settings != nil && *a.settings != s.settingsDigest() {
+// count takes down that a Service came or went. It reports whether that decides
+// whether its namespace is complete.
+func (s *Store) count(id ID, by int) bool {
+	if id.Group != "" || id.Kind != "Service" {
 		return false
 	}
-	for id, d := range a.gets {
-		if s.getDigest(id) != d {
-			return false
-		}
+	was := s.services[id.Namespace]
+	if was+by == 0 {
+		delete(s.services, id.Namespace)
+	} else {
+		s.services[id.Namespace] = was + by
 	}
-	for namespace, c := range a.complete {
-		if s.isComplete(namespace) != c {
-			return false
-		}
-	}
-	for q, was := range a.lookups {
-		if listDigest(s.lookup(was.index, q.key)) != was.digest {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *Store) isComplete(namespace string) bool {
-	return s.settings.Complete || s.complete[namespace]
+	return (was == 0) != (was+by == 0)
 }
 
 // lookup returns what an index holds under a key, making its table at first use.
 func (s *Store) lookup(index Index, key string) []*stored {
+	s.mutex.RLock()
+	t, ok := s.tables[index.Name]
+	s.mutex.RUnlock()
+	if !ok {
+		t = s.table(index)
+	}
+	return t.lists[key]
+}
+
+func (s *Store) table(index Index) *table {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	table, ok := s.indexes[index.Name]
-	if !ok {
-		table = s.table(index)
-		s.indexes[index.Name] = table
+	if t, ok := s.tables[index.Name]; ok {
+		return t
 	}
-	return table[key]
-}
-
-func (s *Store) table(index Index) map[string][]*stored {
-	out := map[string][]*stored{}
-	for _, e := range s.entries {
-		keys := slices.Sorted(slices.Values(index.Keys(e.object)))
-		for _, k := range slices.Compact(keys) {
-			out[k] = append(out[k], e)
+	t := &table{index: index, lists: map[string][]*stored{}}
+	for _, list := range s.byID {
+		for _, e := range list {
+			for _, k := range t.keys(e) {
+				t.lists[k] = append(t.lists[k], e)
+			}
 		}
 	}
-	for _, list := range out {
-		slices.SortStableFunc(list, func(a, b *stored) int { return olderFirst(a.object, b.object) })
+	for _, list := range t.lists {
+		slices.SortStableFunc(list, inOrder)
 	}
-	return out
+	s.tables[index.Name] = t
+	return t
 }
 
+// table is what an index holds: under each key the objects, older first.
+type table struct {
+	index Index
+	lists map[string][]*stored
+}
+
+// keys returns the keys of an object, each once.
+func (t *table) keys(e *stored) []string {
+	keys := t.index.Keys(e.object)
+	if len(keys) < 2 {
+		return keys
+	}
+	return slices.Compact(slices.Sorted(slices.Values(keys)))
+}
+
+func inOrder(a, b *stored) int { return olderFirst(a.object, b.object) }
+
 // olderFirst orders objects by creation time, those without one last, then by
-// namespace and name, then by kind.
+// namespace and name, then by kind. Only those of one ID can be equal.
 func olderFirst(a, b Object) int {
 	return cmp.Or(
 		compareTimes(a.Created, b.Created),
@@ -154,26 +183,8 @@ func compareTimes(a, b time.Time) int {
 	return a.Compare(b)
 }
 
-// digest stands for an answer; the zero digest for a miss.
+// digest stands for an object, or for settings.
 type digest [sha256.Size]byte
-
-func (s *Store) getDigest(id ID) digest {
-	if e := s.byID[id]; e != nil {
-		return e.digest()
-	}
-	return digest{}
-}
-
-func (s *Store) settingsDigest() digest { return digestOf(s.settings) }
-
-func listDigest(list []*stored) digest {
-	h := sha256.New()
-	for _, e := range list {
-		d := e.digest()
-		h.Write(d[:])
-	}
-	return digest(h.Sum(nil))
-}
 
 // projection is an object as readers give it out, in a shape whose JSON does
 // not depend on how Object is embedded.

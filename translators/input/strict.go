@@ -177,7 +177,7 @@ func (w *wires) closest(word string, candidates []string) string {
 	if w.suggestions--; w.suggestions < 0 {
 		return ""
 	}
-	return closest(word, candidates)
+	return Closest(word, candidates)
 }
 
 // suggest says which field may be meant by an unknown one: one with a similar

@@ -5,27 +5,29 @@ import (
 	"strings"
 )
 
-// closest returns the candidate that is most likely meant by a misspelt word,
+// Closest returns the candidate that is most likely meant by a misspelt word,
 // or "": one that differs in case only, or by at most two edits.
-func closest(word string, candidates []string) string {
-	best, distance := "", 3
+func Closest(word string, candidates []string) string {
+	const most = 2
+	best, distance := "", most+1
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
 		if strings.EqualFold(c, word) {
 			return c
 		}
-		if d := edits(word, c); d < distance && d < len(c)-1 {
+		if len(word)-len(c) > most || len(c)-len(word) > most || len(word) > 100 {
+			continue
+		}
+		if d := Distance(word, c); d < distance && d < len(c)-1 {
 			best, distance = c, d
 		}
 	}
 	return best
 }
 
-// edits counts the letters to add, drop or replace to turn a into b, with a
-// swap of neighbours counting as one; 3 stands for 3 and more.
-func edits(a, b string) int {
-	if len(a)-len(b) > 2 || len(b)-len(a) > 2 || len(a) > 100 {
-		return 3
-	}
+// Distance counts the bytes to add, drop or replace to turn a into b, with a swap
+// of neighbours counting as one. It takes time and memory by the product of their
+// lengths.
+func Distance(a, b string) int {
 	before, last, row := []int(nil), []int(nil), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
@@ -44,5 +46,5 @@ func edits(a, b string) int {
 			}
 		}
 	}
-	return min(row[len(b)], 3)
+	return row[len(b)]
 }

@@ -5,8 +5,8 @@ type untracked struct{ store *Store }
 
 // Get implements Reader.
 func (u untracked) Get(id ID) (Object, bool) {
-	if e := u.store.byID[id]; e != nil {
-		return e.object, true
+	if list := u.store.byID[id]; len(list) > 0 {
+		return list[0].object, true
 	}
 	return Object{}, false
 }
@@ -17,7 +17,9 @@ func (u untracked) Lookup(index Index, key string) []Object {
 }
 
 // Complete implements Reader.
-func (u untracked) Complete(namespace string) bool { return u.store.isComplete(namespace) }
+func (u untracked) Complete(namespace string) bool {
+	return u.store.settings.Complete || u.store.services[namespace] > 0
+}
 
 // Settings implements Reader.
 func (u untracked) Settings() Settings { return u.store.settings }
@@ -33,57 +35,52 @@ func objects(list []*stored) []Object {
 	return out
 }
 
-// question is a lookup: the name of an index and a key.
-type question struct{ index, key string }
-
-// answer is the digest of what a lookup returned, and how to ask again.
-type answer struct {
-	index  Index
-	digest digest
-}
-
-// Answers are the questions that somebody asked a Tracked reader, with the
-// digests of what it was told. Whoever is told the same makes the same of it.
-type Answers struct {
-	gets     map[ID]digest
-	lookups  map[question]answer
-	complete map[string]bool
-	settings *digest
-}
-
-// Tracked is a Reader that records every question, misses included, with a
-// digest of its answer. It is for one goroutine.
+// Tracked is a Reader that records every question, misses included. Who is told
+// the same again makes the same of it. It is for one goroutine.
 type Tracked struct {
-	store   *Store
-	answers Answers
+	store *Store
+	asked []Question
+	seen  map[Question]struct{}
 }
 
-// Answers returns what was recorded so far. The reader is not to be used after it.
-func (t *Tracked) Answers() Answers { return t.answers }
+// Asked returns the questions so far, each once, in the order in which they were
+// asked first.
+func (t *Tracked) Asked() []Question { return t.asked }
+
+func (t *Tracked) record(q Question) {
+	if _, ok := t.seen[q]; !ok {
+		t.seen[q] = struct{}{}
+		t.asked = append(t.asked, q)
+	}
+}
 
 // Get implements Reader.
 func (t *Tracked) Get(id ID) (Object, bool) {
-	t.answers.gets[id] = t.store.getDigest(id)
+	t.record(Question{form: formGet, id: id})
 	return untracked{t.store}.Get(id)
 }
 
 // Lookup implements Reader.
 func (t *Tracked) Lookup(index Index, key string) []Object {
-	list := t.store.lookup(index, key)
-	t.answers.lookups[question{index.Name, key}] = answer{index, listDigest(list)}
-	return objects(list)
+	t.record(Question{form: formLookup, id: ID{Group: index.Name, Name: key}})
+	return untracked{t.store}.Lookup(index, key)
 }
 
-// Complete implements Reader.
+// Complete implements Reader. What makes a namespace complete is its own Services
+// or the settings, and the answer hangs on what was looked at.
 func (t *Tracked) Complete(namespace string) bool {
-	c := t.store.isComplete(namespace)
-	t.answers.complete[namespace] = c
-	return c
+	own := t.store.services[namespace] > 0
+	if own || !t.store.settings.Complete {
+		t.record(Question{form: formComplete, id: ID{Namespace: namespace}})
+	}
+	if !own {
+		t.record(Question{form: formEverything})
+	}
+	return own || t.store.settings.Complete
 }
 
 // Settings implements Reader.
 func (t *Tracked) Settings() Settings {
-	d := t.store.settingsDigest()
-	t.answers.settings = &d
+	t.record(Question{form: formSettings})
 	return t.store.settings
 }

@@ -68,3 +68,15 @@ func ParseVirtualHostName(name string) (gateway string, port int32, host string)
 	n, _ := strconv.ParseInt(number, 10, 32)
 	return gateway, int32(n), host
 }
+
+// RouteObject names a route object of whatever kind.
+type RouteObject struct{ Kind, Namespace, Name string }
+
+// RouteName is the name in the key of a Route, within the object's namespace.
+func RouteName(kind, name string) string { return kind + "/" + name }
+
+// ParseRouteName is the reverse of RouteName.
+func ParseRouteName(s string) (kind, name string) {
+	kind, name, _ = strings.Cut(s, "/")
+	return kind, name
+}

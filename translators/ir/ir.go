@@ -38,13 +38,16 @@ const (
 	KindVirtualHost UnitKind = "VirtualHost"
 	// KindEndpoints are the addresses behind a Service; they travel their own path.
 	KindEndpoints UnitKind = "Endpoints"
+	// KindRoute is a route object as those that it names as parents see it. Nothing
+	// is made of it: it is where they say what they do not take.
+	KindRoute UnitKind = "Route"
 )
 
-var kindOrder = []UnitKind{KindMesh, KindNamespace, KindService, KindWorkload, KindGateway, KindVirtualHost, KindEndpoints}
+var kindOrder = []UnitKind{KindMesh, KindNamespace, KindService, KindWorkload, KindGateway, KindVirtualHost, KindEndpoints, KindRoute}
 
 // Key names a unit. The Mesh unit has neither namespace nor name, a Namespace
 // unit only a name. A Workload is named by its ServiceAccount, a VirtualHost as
-// VirtualHostName says.
+// VirtualHostName says, a Route by its kind and name with a slash between them.
 type Key struct {
 	Kind      UnitKind
 	Namespace string
@@ -103,6 +106,8 @@ type Unit struct {
 	Gateway     *Gateway     `json:"gateway,omitempty"`
 	VirtualHost *VirtualHost `json:"virtualHost,omitempty"`
 	Endpoints   *Endpoints   `json:"endpoints,omitempty"`
+	// Route is set while a Route is compiled; no unit comes of it.
+	Route *RouteObject `json:"-"`
 }
 
 // Key returns the key of the unit that is set.
@@ -121,6 +126,8 @@ func (u Unit) Key() Key {
 		return Key{KindVirtualHost, v.Gateway.Namespace, VirtualHostName(v.Gateway.Name, v.Port, v.Host)}
 	case u.Endpoints != nil:
 		return Key{KindEndpoints, u.Endpoints.Namespace, u.Endpoints.Name}
+	case u.Route != nil:
+		return Key{KindRoute, u.Route.Namespace, RouteName(u.Route.Kind, u.Route.Name)}
 	}
 	return Key{Kind: KindMesh}
 }

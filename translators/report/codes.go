@@ -107,6 +107,7 @@ const (
 	Unexplained      Code = "MK3012"
 	LetsThrough      Code = "MK3013"
 	MeshRefuses      Code = "MK3014"
+	Crashed          Code = "MK3015"
 	PolicyViolation  Code = "MK4001"
 	PolicyBroken     Code = "MK4002"
 	PolicyTimeout    Code = "MK4003"

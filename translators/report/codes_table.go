@@ -232,6 +232,9 @@ var codes = []Row{
 	{MeshRefuses, Error, "The mesh would refuse what was made",
 		"What was made is read back by the mesh's own rules, which refuse one of the artifacts as a whole. Nothing is written.",
 		"report this with the policy; --verify=false writes the output as it is"},
+	{Crashed, Error, "Translating it failed",
+		"A defect of meshknot ended the translation of what concerns this object. While a server runs, what was made of it before stays as it is, and the rest follows the input. Where it says who may call and was never translated, nothing of the output is applied.",
+		"report this with the object that is named"},
 
 	{PolicyViolation, Error, "A rule is violated",
 		"A Rego rule of the organisation denies the object. The message is the rule's own.",

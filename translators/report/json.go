@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 )
@@ -61,10 +62,13 @@ func renderJSON(w io.Writer, findings []located, o RenderOptions) error {
 // WriteJSON writes a document with findings as indented JSON that is safe to
 // show on a terminal: what does not print is escaped.
 func WriteJSON(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false) // no browser reads it, and "->" is to be found in it
+	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err = w.Write(append(cleanJSON(text), '\n'))
+	_, err := w.Write(cleanJSON(text.Bytes()))
 	return err
 }

@@ -92,6 +92,15 @@ func TestTextExcerptKeepsColumns(t *testing.T) {
 	equal(t, rendered(t, "text", r, RenderOptions{Locator: places{}}), "tab.yaml:1:3: warning MK3001 m\n  1 |  ·[31mred\n    |   ^\n")
 }
 
+// What JSON need not escape stays readable; what a terminal would obey does not.
+func TestWriteJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := WriteJSON(&out, []string{"a -> b & <c>", "\x1b[31m\u202e"}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, out.String(), "[\n  \"a -> b & <c>\",\n  \"\\u001b[31m\\u202e\"\n]\n")
+}
+
 func TestJSON(t *testing.T) {
 	equal(t, rendered(t, "json", sample()[1:2], RenderOptions{Locator: known}), `{
   "findings": [

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+)
+
+// follow brings the engine to the state of its store, which has changed: objects
+// say anew which units they make, then units are compiled anew, each where one of
+// its answers has changed; then each target settles what that touched.
+func (e *Engine) follow(c input.Changed) Step {
+	objects, units := e.concerned(c)
+	e.ask(objects, units)
+	step := Step{Recompiled: e.compile(units)}
+	for i, t := range e.targets {
+		c := t.assembly.Change()
+		if c.Withheld || t.withheld || len(c.Put)+len(c.Remove) > 0 {
+			step.Changed = append(step.Changed, c)
+		}
+		e.targets[i].withheld = c.Withheld
+	}
+	e.recompiled = step.Recompiled
+	e.compact()
+	return step
+}
+
+// concerned returns who asked what has another answer now, and the objects that
+// are others themselves. What the Mesh is made of nothing tells the first time.
+func (e *Engine) concerned(c input.Changed) (map[*object]bool, map[*unit]bool) {
+	objects, units := map[*object]bool{}, map[*unit]bool{}
+	for _, id := range c.IDs {
+		o := e.objects[id]
+		if o == nil {
+			o = &object{id: id}
+			o.node.object = o
+			e.objects[id] = o
+		}
+		objects[o] = true
+	}
+	for _, q := range c.Questions {
+		a := e.graph[q]
+		if a == nil {
+			continue
+		}
+		for _, by := range a.by {
+			if by.object != nil {
+				objects[by.object] = true
+			} else {
+				units[by.unit] = true
+			}
+		}
+	}
+	if mesh, _ := e.unit(ir.Key{Kind: ir.KindMesh}); mesh.asks == nil {
+		units[mesh] = true
+	}
+	return objects, units
+}
+
+// told is what an object says of units, and what it asked for that.
+type told struct {
+	*object
+	keys  []ir.Key
+	asked []input.Question
+	lost  report.Report
+}
+
+// ask lets objects say which units they make. A unit that nobody made before is
+// added to those that are to be compiled, and one that nobody makes is dropped.
+func (e *Engine) ask(objects map[*object]bool, units map[*unit]bool) {
+	all := make([]told, 0, len(objects))
+	for o := range objects {
+		all = append(all, told{object: o})
+	}
+	parallel(len(all), func(i int) { e.keys(&all[i]) })
+	var left []*unit
+	for _, t := range all {
+		e.graph.connect(&t.object.node, t.asked)
+		for _, k := range t.keys {
+			u, known := e.unit(k)
+			if u.makers++; !known {
+				units[u] = true
+			}
+		}
+		for _, k := range t.object.keys {
+			u := e.units[k]
+			if u.makers--; u.makers == 0 {
+				left = append(left, u)
+			}
+		}
+		t.object.keys, t.object.lost = t.keys, t.lost
+		if len(e.store.Under(t.id)) == 0 {
+			delete(e.objects, t.id)
+		}
+	}
+	for _, u := range left {
+		if u.makers == 0 && e.units[u.key] == u { // nobody else made it meanwhile
+			e.replace(u, made{}, nil)
+			delete(e.units, u.key)
+			delete(units, u)
+		}
+	}
+}
+
+// keys asks the front ends which units an object makes. It changes nothing.
+func (e *Engine) keys(t *told) {
+	r := e.store.Track()
+	defer func() {
+		t.asked = r.Asked()
+		if p := recover(); p != nil {
+			t.keys, t.lost = t.object.keys, crashed(t.id.Ref(""), p)
+		}
+	}()
+	for _, o := range e.store.Under(t.id) {
+		for _, f := range e.pipeline.Frontends {
+			t.keys = append(t.keys, f.Keys(o, r)...)
+		}
+	}
+	slices.SortFunc(t.keys, ir.Key.Compare)
+	t.keys = slices.Clip(slices.Compact(t.keys))
+}
+
+// compiling is a unit and what it came to.
+type compiling struct {
+	*unit
+	made  made
+	asked []input.Question
+}
+
+// compile compiles units, each alone, so all processors take part. It returns
+// their keys, sorted.
+func (e *Engine) compile(units map[*unit]bool) []ir.Key {
+	all := make([]compiling, 0, len(units))
+	for u := range units {
+		all = append(all, compiling{unit: u})
+	}
+	slices.SortFunc(all, func(a, b compiling) int { return a.key.Compare(b.key) })
+	parallel(len(all), func(i int) { e.make(&all[i]) })
+	var keys []ir.Key
+	for _, c := range all {
+		e.replace(c.unit, c.made, c.asked)
+		keys = append(keys, c.key)
+	}
+	return keys
+}
+
+// make compiles a unit for every target. It changes nothing. Where that fails
+// the unit stays what it was; one that says who may call, and never was anything,
+// lets nothing of the output be applied.
+func (e *Engine) make(c *compiling) {
+	r := e.store.Track()
+	defer func() {
+		c.asked = r.Asked()
+		if p := recover(); p != nil {
+			c.made = c.unit.made
+			c.made.lost = crashed(refOf(c.key), p)
+			if !c.made.exists && closes(c.key.Kind) {
+				c.made.pieces = slices.Repeat([]translators.Piece{{Withheld: true}}, len(e.targets))
+			}
+		}
+	}()
+	c.made.compiled, c.made.findings, c.made.exists = e.pipeline.Compile(c.key, r)
+	if !c.made.exists {
+		return
+	}
+	if c.unit.exists && len(c.unit.lost) == 0 && reflect.DeepEqual(c.made.compiled, c.unit.compiled) {
+		c.made.pieces = c.unit.pieces // which are made of nothing else
+		return
+	}
+	for _, t := range e.targets {
+		c.made.pieces = append(c.made.pieces, translators.Translate(c.made.compiled, t.backend, t.Target, e.waivers))
+	}
+}
+
+// replace makes a unit what it came to.
+func (e *Engine) replace(u *unit, m made, asked []input.Question) {
+	e.graph.connect(&u.node, asked)
+	if len(u.pieces) > 0 && len(m.pieces) > 0 && &u.pieces[0] == &m.pieces[0] {
+		u.made = m
+		return
+	}
+	var none translators.Piece
+	for i, t := range e.targets {
+		old, now := none, none
+		if len(u.pieces) > 0 {
+			old = u.pieces[i]
+		}
+		if len(m.pieces) > 0 {
+			now = m.pieces[i]
+		}
+		t.assembly.Replace(old, now)
+	}
+	u.made = m
+}
+
+// closes reports whether a unit of a kind says who may call.
+func closes(k ir.UnitKind) bool {
+	return k == ir.KindMesh || k == ir.KindNamespace || k == ir.KindWorkload
+}
+
+// crashed says that a defect of ours kept something from being translated.
+func crashed(at report.Ref, why any) report.Report {
+	return report.Report{report.New(report.Crashed, at, fmt.Sprintf("translating it failed: %v", why))}
+}
+
+// refOf returns the object that a unit is mostly about.
+func refOf(k ir.Key) report.Ref {
+	kind := string(k.Kind)
+	if k.Kind == ir.KindWorkload {
+		kind = "ServiceAccount"
+	}
+	return report.Ref{Kind: kind, Namespace: k.Namespace, Name: k.Name}
+}
+
+// parallel calls f for 0 to n-1 on all processors.
+func parallel(n int, f func(int)) {
+	var group sync.WaitGroup
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			f(i)
+		}
+	}
+	for range min(n, runtime.GOMAXPROCS(0)) - 1 {
+		group.Go(work)
+	}
+	work()
+	group.Wait()
+}
+
+// compact gives back memory when far less is left than there was: maps keep room
+// for as many as they ever held.
+func (e *Engine) compact() {
+	const small = 1000
+	n := e.store.Len()
+	if e.peak = max(e.peak, n); e.peak < small || n > e.peak/4 {
+		return
+	}
+	e.peak = n
+	e.store.Compact()
+	e.graph = e.graph.compact()
+	e.objects, e.units = maps.Clone(e.objects), maps.Clone(e.units)
+	for _, t := range e.targets {
+		t.assembly.Compact()
+	}
+}
