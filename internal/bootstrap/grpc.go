@@ -33,6 +33,8 @@ type grpcCred struct {
 type grpcNode struct {
 	ID       string         `json:"id"`
 	Metadata map[string]any `json:"metadata"`
+	// Locality is nothing that we know, but grpc-js does not start without the field.
+	Locality struct{} `json:"locality"`
 }
 
 type grpcProvider struct {

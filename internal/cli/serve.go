@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/meshknot/meshknot/internal/xds"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -23,10 +25,14 @@ type serving struct {
 	server *xds.Server
 	engine *engine.Engine
 	find   findingFlags
+	// units are shown at /debug/units.
+	units atomic.Pointer[[]ir.Unit]
+	// behind: the server lacks something that the engine has handed out.
+	behind bool
 }
 
 func serveCommand(a *app) *cobra.Command {
-	s := serving{app: a, find: findingFlags{color: "auto"}}
+	s := serving{app: a, find: findingFlags{color: "auto"}, behind: true}
 	var to targetFlags
 	var xdsListen, adminListen string
 	var watched bool
@@ -55,7 +61,7 @@ what they have. Beyond loopback it wants mTLS.`,
 			if _, err := s.in.settings(); err != nil {
 				return err
 			}
-			o := xds.Options{TrustDomain: to.trustDomain, Insecure: insecure}
+			o := xds.Options{TrustDomain: to.trustDomain, Insecure: insecure, Units: s.shown}
 			if tls != (xds.TLSFiles{}) {
 				o.TLS = &tls
 			}
@@ -140,27 +146,66 @@ func (s *serving) reload() error {
 	if err != nil {
 		return err
 	}
-	res := s.engine.Run(store)
+	if unread(found) {
+		if err := s.app.show(set, found, s.find, report.Warning); err != nil {
+			return err
+		}
+		return status{exitCannot, errors.New("the input cannot be decoded")}
+	}
+	step := s.engine.Update(store)
+	res := s.engine.Result()
 	said := append(found, res.Findings...)
-	state := xds.State{Units: res.Units, Artifacts: map[string][]translators.Artifact{}}
 	served := 0
 	for _, o := range res.Outputs {
 		said = append(said, o.Findings...)
-		if !o.Withheld {
-			state.Artifacts[o.Target.Backend] = o.Artifacts
-		}
 		served += len(o.Artifacts)
 	}
-	if err := s.app.show(set, said, s.find, report.Warning); err != nil {
-		return err
-	}
-	if unread(found) {
-		return status{exitCannot, errors.New("the input cannot be decoded")}
-	}
-	if err := s.server.Update(state); err != nil {
+	if err := errors.Join(s.hand(step, res), s.app.show(set, said, s.find, report.Warning)); err != nil {
 		return status{exitCannot, err}
 	}
+	s.units.Store(&res.Units)
 	opened(s.app.err, s.in.access, res.Units)
 	fmt.Fprintf(s.app.err, "%d units, %d compiled; %d resources.\n", len(res.Units), len(res.Recompiled), served)
+	return nil
+}
+
+// hand hands the server what a step changed or, where it lacks more than that,
+// everything. Of a back end whose output is withheld proxies keep what they have.
+func (s *serving) hand(step engine.Step, res engine.Result) error {
+	whole := s.behind
+	s.behind = true
+	if whole {
+		state := xds.State{Artifacts: map[string][]translators.Artifact{}}
+		for _, o := range res.Outputs {
+			if !o.Withheld {
+				state.Artifacts[o.Target.Backend] = o.Artifacts
+			}
+		}
+		if err := s.server.Update(state); err != nil {
+			return err
+		}
+	} else if err := s.server.Apply(changes(step)); err != nil {
+		return err
+	}
+	s.behind = false
+	return nil
+}
+
+// changes of a step, as the server takes them.
+func changes(step engine.Step) map[string]xds.Change {
+	out := map[string]xds.Change{}
+	for _, c := range step.Changed {
+		if !c.Withheld {
+			out[c.Target.Backend] = xds.Change{Put: c.Put, Remove: c.Remove}
+		}
+	}
+	return out
+}
+
+// shown returns the units at /debug/units.
+func (s *serving) shown() []ir.Unit {
+	if u := s.units.Load(); u != nil {
+		return *u
+	}
 	return nil
 }

@@ -90,7 +90,9 @@ func TestServe(t *testing.T) {
 	edit(t, split, "kind: TrafficSplit", "kind: [")
 	p.until("Nothing was changed: proxies keep what they have.")
 	edit(t, split, "kind: [", "kind: TrafficSplit")
-	p.until(" 1 compiled; ")
+	if got := p.until(" compiled; "); !strings.Contains(got, " 0 compiled; ") {
+		t.Errorf("after what was broken is as it was: %s", got)
+	}
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

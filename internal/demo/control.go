@@ -32,6 +32,8 @@ type control struct {
 	schemas []input.Schema
 	engines []*engine.Engine
 	server  *xds.Server
+	// behind: the server lacks something that an engine has handed out.
+	behind  bool
 	address string
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -54,7 +56,7 @@ func startControl(dir string, authority *ca.CA, planes []plane, pipeline transla
 		return nil, fmt.Errorf("listening for xDS: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c := &control{dir: dir, planes: planes, schemas: pipeline.Schemas(), stop: stop, address: lis.Addr().String(), reloaded: make(chan error, 10)}
+	c := &control{dir: dir, planes: planes, schemas: pipeline.Schemas(), stop: stop, behind: true, address: lis.Addr().String(), reloaded: make(chan error, 10)}
 	c.server = xds.New(xds.Options{Grace: time.Second, TLS: &xds.TLSFiles{Cert: own.Cert, Key: own.Key, CA: own.CA}})
 	for _, p := range planes {
 		c.engines = append(c.engines, engine.New(pipeline, []translators.Target{p.target()}, nil))
@@ -87,24 +89,39 @@ func (c *control) close() {
 
 func (c *control) policies() string { return filepath.Join(c.dir, "policies") }
 
-// reload translates the files for every plane and serves the outcome.
+// reload translates the files for every plane and serves what differs or, where the
+// server lacks more than that, everything.
 func (c *control) reload() error {
-	state := xds.State{Artifacts: map[string][]translators.Artifact{}}
+	whole := c.behind
+	c.behind = true
+	state, changes := xds.State{Artifacts: map[string][]translators.Artifact{}}, map[string]xds.Change{}
 	for i, p := range c.planes {
 		set, found := input.Read([]string{c.policies(), filepath.Join(c.dir, p.target().Backend+".json")},
 			input.Options{Schemas: c.schemas})
-		res := c.engines[i].Run(input.NewStore(set, input.Settings{}))
+		step := c.engines[i].Update(input.NewStore(set, input.Settings{}))
+		res := c.engines[i].Result()
 		found = append(append(found, res.Findings...), res.Outputs[0].Findings...)
 		if err := refused(found); err != nil {
 			return fmt.Errorf("translating for %s: %w", p.target().Backend, err)
 		}
 		state.Units = res.Units
 		state.Artifacts[p.target().Backend] = res.Outputs[0].Artifacts
+		for _, changed := range step.Changed {
+			changes[p.target().Backend] = xds.Change{Put: changed.Put, Remove: changed.Remove}
+		}
 	}
 	c.mu.Lock()
 	c.model = semantics.New(state.Units)
 	c.mu.Unlock()
-	return c.server.Update(state)
+	serve := func() error { return c.server.Apply(changes) }
+	if whole {
+		serve = func() error { return c.server.Update(state) }
+	}
+	if err := serve(); err != nil {
+		return err
+	}
+	c.behind = false
+	return nil
 }
 
 // refused returns the first error among findings.

@@ -24,6 +24,10 @@ func (s *Server) Admin() http.Handler {
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Status()) })
 	mux.HandleFunc("GET /debug/units", func(w http.ResponseWriter, _ *http.Request) {
+		if s.options.Units != nil {
+			writeJSON(w, s.options.Units())
+			return
+		}
 		s.mu.Lock()
 		units := s.units
 		s.mu.Unlock()

@@ -56,15 +56,3 @@ func identify(node *corev3.Node) (role, error) {
 	}
 	return r, nil
 }
-
-// roleHash keys the cache: proxies of one role share a snapshot.
-type roleHash struct{}
-
-// ID implements cache.NodeHash. Nodes without a role never come this far.
-func (roleHash) ID(node *corev3.Node) string {
-	r, err := identify(node)
-	if err != nil {
-		return ""
-	}
-	return r.String()
-}

@@ -1,174 +1,231 @@
 // Package xds serves artifacts to proxies over ADS, as state of the world and
 // as deltas. A proxy says who it is and gets what is meant for it; versions are
-// hashes of content, so what did not change is not sent again. What proxies
-// refuse is counted and led back to the user's own objects.
+// hashes of content, so what did not change is not sent again. What a change
+// costs follows the change and those who see it, not all that there is: see
+// docs/decisions/011-xds-server.md. What proxies refuse is counted and led back to
+// the user's own objects.
 package xds
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
+
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
-	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
+	channelz "google.golang.org/grpc/channelz/service"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
-// Options are the settings of a Server. Zero fields mean the defaults.
-type Options struct {
-	// TrustDomain of the proxies' SPIFFE identities ("cluster.local").
-	TrustDomain string
-	// TLS, when set, is how the proxies and the server prove who they are.
-	TLS *TLSFiles
-	// Insecure allows plaintext beyond loopback, where anybody may claim to be
-	// anyone.
-	Insecure bool
-	// MaxStreams bounds the streams of one connection (100), MaxMessage the
-	// bytes of a message received (4 MiB).
-	MaxStreams uint32
-	MaxMessage int
-	// MaxAge of a connection (30 minutes): a proxy proves anew who it is, and
-	// the load spreads over servers.
-	MaxAge time.Duration
-	// Grace is how long Serve waits for streams when it stops (5 seconds).
-	Grace time.Duration
-}
-
-func (o Options) withDefaults() Options {
-	o.TrustDomain = cmp.Or(o.TrustDomain, "cluster.local")
-	o.MaxStreams = cmp.Or(o.MaxStreams, 100)
-	o.MaxMessage = cmp.Or(o.MaxMessage, 4<<20)
-	o.MaxAge = cmp.Or(o.MaxAge, 30*time.Minute)
-	o.Grace = cmp.Or(o.Grace, 5*time.Second)
-	return o
-}
-
 // State is what the proxies are to have.
 type State struct {
-	// Units are shown at /debug/units.
+	// Units are shown at /debug/units, unless Options.Units is set.
 	Units []ir.Unit
 	// Artifacts by the name of their back end. A back end that is not in the
 	// map keeps what it has, as one whose output was withheld must.
 	Artifacts map[string][]translators.Artifact
 }
 
+// Change is what becomes different in the output of a back end. A slot that is
+// both removed and put is put.
+type Change struct {
+	Put    []translators.Artifact
+	Remove []translators.Slot
+}
+
 // Server serves a State. It is safe for concurrent use.
 type Server struct {
 	options Options
-	cache   cache.SnapshotCache
-	journal *journal
 	serving atomic.Int32
 
+	// mu guards what follows, the stores and the schedules. What can happen: a
+	// change arrives (Apply, Update); changes that were held back go out (flush,
+	// after the wave before them or its time); a stream is opened, says who it is,
+	// asks or answers, has sent something, waits too long, and ends.
 	mu       sync.Mutex
-	desired  map[string]*desired // by back end
-	roles    map[role]*audience
+	stores   map[string]*store // by back end
+	want     map[place]*resource
+	late     map[place]struct{} // places where want differs from the stores
+	filled   map[string]bool    // back ends that Apply or Update were about
+	wave     int                // streams that still send what changed last
+	trailing *time.Timer        // ends the wait for them; nil if nothing waits
+	streams  map[*stream]struct{}
+	packs    packs
 	units    []ir.Unit
 	revision int
+	total    Status
 }
 
-// audience is the proxies of one role: all of them get the same.
-type audience struct {
-	streams int
-	has     contents
-	sent    *cache.Snapshot // what it has, as the cache has it; nil before the first time
+// place is where a resource goes: the slot of an artifact in a back end.
+type place struct {
+	backend, name string
+	kind          kind
+	audience      ir.Audience
 }
 
-// New makes a server that has nothing to say yet: until the first Update
+// New makes a server that has nothing to say yet: until the first Update or Apply
 // proxies that connect are kept waiting, and so keep what they have.
 func New(o Options) *Server {
-	s := &Server{options: o.withDefaults(), journal: newJournal(),
-		desired: map[string]*desired{}, roles: map[role]*audience{}}
-	s.cache = cache.NewSnapshotCache(false, roleHash{}, nil)
-	return s
+	return &Server{options: o.withDefaults(), stores: map[string]*store{}, want: map[place]*resource{},
+		late: map[place]struct{}{}, filled: map[string]bool{}, streams: map[*stream]struct{}{}, packs: packs{byContent: map[uint64]*pack{}}}
 }
 
-// Update brings the proxies to a state. When an artifact cannot be served
-// nothing is changed.
+// store returns the store of a back end.
+func (s *Server) store(backend string) *store {
+	if s.stores[backend] == nil {
+		s.stores[backend] = newStore()
+	}
+	return s.stores[backend]
+}
+
+// Update brings the proxies to a state, which costs as much as the state is
+// large. When an artifact cannot be served nothing is changed.
 func (s *Server) Update(state State) error {
-	next := map[string]*desired{}
-	for name, artifacts := range state.Artifacts {
-		d, err := newDesired(artifacts)
-		if err != nil {
-			return fmt.Errorf("updating %s: %w", name, err)
+	next := map[place]*resource{}
+	for backend, artifacts := range state.Artifacts {
+		for _, a := range artifacts {
+			r, err := encode(a)
+			if err != nil {
+				return fmt.Errorf("updating %s: %w", backend, err)
+			}
+			if at := r.place(backend); next[at] == nil {
+				next[at] = r
+			}
 		}
-		next[name] = d
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, d := range next {
-		s.desired[name] = d
+	for at := range s.want {
+		if _, about := state.Artifacts[at.backend]; about && next[at] == nil {
+			s.put(at, nil)
+		}
+	}
+	for at, r := range next {
+		s.put(at, r)
 	}
 	s.units = state.Units
-	s.revision++
-	for r, a := range s.roles {
-		if err := s.publish(r, a); err != nil {
-			return err
-		}
+	backends := make([]string, 0, len(state.Artifacts))
+	for backend := range state.Artifacts {
+		backends = append(backends, backend)
 	}
+	s.changed(backends...)
 	return nil
 }
 
-// publish sends an audience what it does not have.
-func (s *Server) publish(r role, a *audience) error {
-	d := s.desired[r.backend]
-	if d == nil {
-		return nil
-	}
-	next := d.forRole(r)
-	todo := []contents{next}
-	if a.sent != nil {
-		todo = steps(a.has, next)
-	}
-	for _, step := range todo {
-		snapshot, err := step.snapshot()
-		if err == nil {
-			err = s.cache.SetSnapshot(context.Background(), r.String(), snapshot)
+// Apply changes what proxies are to have, by the name of the back end. It costs
+// what the change costs. When an artifact cannot be served nothing is changed.
+func (s *Server) Apply(changes map[string]Change) error {
+	next := map[place]*resource{}
+	backends := make([]string, 0, len(changes))
+	for backend, c := range changes {
+		backends = append(backends, backend)
+		for _, slot := range c.Remove {
+			k, ok := kindOf(slot.ID.Type)
+			if !ok {
+				return fmt.Errorf("changing %s: nothing of %s is served", backend, slot.ID.Type)
+			}
+			next[place{backend, slot.ID.Name, k, slot.Audience}] = nil
 		}
-		if err != nil {
-			return fmt.Errorf("publishing to %s: %w", r, err)
+		for _, a := range c.Put {
+			r, err := encode(a)
+			if err != nil {
+				return fmt.Errorf("changing %s: %w", backend, err)
+			}
+			next[r.place(backend)] = r
 		}
-		a.has, a.sent = step, snapshot
 	}
-	return nil
-}
-
-// join counts a stream of a role and makes sure that there is something for it.
-func (s *Server) join(r role) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.roles[r]
-	if a == nil {
-		a = &audience{}
-		s.roles[r] = a
-		if err := s.publish(r, a); err != nil {
-			return err
-		}
+	for at, r := range next {
+		s.put(at, r)
 	}
-	a.streams++
+	s.changed(backends...)
 	return nil
 }
 
-// leave forgets a role with its last stream.
-func (s *Server) leave(r role) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.roles[r]
-	if a == nil {
+func (r *resource) place(backend string) place { return place{backend, r.name, r.kind, r.audience} }
+
+// put notes what a place is to hold; nil for nothing.
+func (s *Server) put(at place, r *resource) {
+	old := s.want[at]
+	switch {
+	case r == nil && old == nil, same(old, r) && slices.Equal(old.refs, r.refs):
 		return
+	case r == nil:
+		delete(s.want, at)
+	default:
+		s.want[at] = r
 	}
-	if a.streams--; a.streams == 0 {
-		delete(s.roles, r)
-		s.cache.ClearSnapshot(r.String())
+	s.late[at] = struct{}{}
+}
+
+// changed lets changes go out: at once or, while the ones before are still being
+// sent, when they were, but soon. Meanwhile the latest of each place wins.
+func (s *Server) changed(backends ...string) {
+	s.revision++
+	for _, b := range backends {
+		s.filled[b] = true
+	}
+	if s.wave == 0 {
+		s.flush()
+	} else if s.trailing == nil {
+		s.trailing = time.AfterFunc(s.options.Trailing, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.trailing != nil {
+				s.flush()
+			}
+		})
+	}
+}
+
+// ebb notes that one stream less sends what changed last.
+func (s *Server) ebb() {
+	if s.wave--; s.wave == 0 && s.trailing != nil {
+		s.flush()
+	}
+}
+
+// flush puts changes into the stores and wakes the streams that see them.
+func (s *Server) flush() {
+	if s.trailing != nil {
+		s.trailing.Stop()
+		s.trailing = nil
+	}
+	var touched []*stream
+	now := time.Now()
+	for at := range s.late {
+		s.store(at.backend).set(at.kind, at.name, at.audience, s.want[at], now, func(st *stream) {
+			if !st.touched {
+				st.touched = true
+				touched = append(touched, st)
+			}
+		})
+	}
+	if len(s.late) > 1024 {
+		s.late = map[place]struct{}{} // a map keeps the size that it once had
+	}
+	clear(s.late)
+	for _, st := range touched {
+		st.touched = false
+		s.kick(st, true)
+	}
+	for b := range s.filled {
+		if to := s.store(b); !to.isReady() {
+			close(to.ready)
+		}
 	}
 }
 
@@ -182,13 +239,12 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	}
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
-	sess := newSession(s)
-	ads := serverv3.NewServer(streams, s.cache, sess, sotw.WithOrderedADS())
 	g := grpc.NewServer(opts...)
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, ads)
+	s.register(streams, g, loopback(lis.Addr()))
 
 	s.serving.Add(1)
 	defer s.serving.Add(-1)
+	go s.watch(streams)
 	failed := make(chan error, 1)
 	go func() { failed <- g.Serve(lis) }()
 	select {
@@ -210,6 +266,31 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	return nil
 }
 
+// register adds the services that are served, and no others.
+func (s *Server) register(streams context.Context, g *grpc.Server, local bool) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &ads{server: s, context: streams})
+	statusv3.RegisterClientStatusDiscoveryServiceServer(g, &csds{server: s, local: local, context: streams})
+	healthv1.RegisterHealthServer(g, health.NewServer())
+	if s.options.Debug {
+		reflection.Register(g)
+		channelz.RegisterChannelzServiceToServer(g)
+	}
+}
+
+// watch cuts clients that do not read, while a listener is served.
+func (s *Server) watch(ctx context.Context) {
+	ticks := time.NewTicker(max(s.options.SendTimeout/8, 10*time.Millisecond))
+	defer ticks.Stop()
+	for {
+		select {
+		case now := <-ticks.C:
+			s.cut(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (s *Server) serverOptions(addr net.Addr) ([]grpc.ServerOption, error) {
 	creds, err := s.options.credentials(addr)
 	if err != nil {
@@ -217,9 +298,13 @@ func (s *Server) serverOptions(addr net.Addr) ([]grpc.ServerOption, error) {
 	}
 	return []grpc.ServerOption{
 		grpc.Creds(creds),
+		grpc.ForceServerCodecV2(newCodec(&s.options)),
 		grpc.MaxConcurrentStreams(s.options.MaxStreams),
 		grpc.MaxRecvMsgSize(s.options.MaxMessage),
+		grpc.MaxHeaderListSize(16 << 10),
 		grpc.ConnectionTimeout(10 * time.Second),
+		// An idle connection should cost little.
+		grpc.ReadBufferSize(4 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: 30 * time.Second, Timeout: 10 * time.Second,
 			MaxConnectionAge: s.options.MaxAge, MaxConnectionAgeGrace: 10 * time.Second}),

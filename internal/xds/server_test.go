@@ -15,12 +15,12 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	rs "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/meshknot/meshknot/translators"
@@ -94,23 +94,46 @@ func TestNarrowestAudience(t *testing.T) {
 		for _, i := range order {
 			all = append(all, variants[i])
 		}
-		d, err := newDesired(all)
-		if err != nil {
+		s := New(Options{})
+		if err := s.Update(envoyState(all...)); err != nil {
 			t.Fatal(err)
 		}
+		shelf := &s.store(backendEnvoy).kinds[routes]
 		for _, c := range []struct{ namespace, account, want string }{
 			{"shop", "web", "web"}, {"shop", "cart", "shop"}, {"bank", "web", "bank"}, {"park", "web", "all"},
 		} {
-			got := d.forRole(role{backendEnvoy, c.namespace, c.account})[types.Route]
-			if m := got["r"].message.(*routev3.RouteConfiguration); len(got) != 1 || m.GetInternalOnlyHeaders()[0] != c.want {
-				t.Errorf("%v: %s/%s gets %v, want %s", order, c.namespace, c.account, m, c.want)
+			got := map[string]string{}
+			who := ir.Identity{Namespace: c.namespace, Account: c.account}
+			for _, id := range shelf.all(who) {
+				r := shelf.view(id, who)
+				got[r.name] += payload(t, r).(*routev3.RouteConfiguration).GetInternalOnlyHeaders()[0]
+			}
+			if len(got) != 1 || got["r"] != c.want {
+				t.Errorf("%v: %s/%s gets %v, want %s", order, c.namespace, c.account, got, c.want)
 			}
 		}
 	}
 }
 
+// payload decodes what is sent of a resource.
+func payload(t *testing.T, r *resource) proto.Message {
+	t.Helper()
+	var p discoveryv3.DiscoveryResponse
+	if err := proto.Unmarshal(r.sotw.ReadOnlyData(), &p); err != nil || len(p.GetResources()) != 1 {
+		t.Fatalf("%s: %v, %v", r.name, &p, err)
+	}
+	m, err := p.GetResources()[0].UnmarshalNew()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func TestUnknownNodesAreTurnedAway(t *testing.T) {
-	_, addr := start(t, Options{})
+	s, addr := start(t, Options{})
+	if err := s.Update(envoyState()); err != nil { // or requests are not read on
+		t.Fatal(err)
+	}
 	other := node("x")
 	other.Metadata, _ = structpb.NewStruct(map[string]any{"namespace": "shop", "account": "web", "backend": "istio"})
 	for _, tt := range []struct {
@@ -263,8 +286,8 @@ func TestDelta(t *testing.T) {
 	if err := s.Update(envoyState(artifact(rs.ListenerType, "b", "new", ir.Audience{}))); err != nil {
 		t.Fatal(err)
 	}
-	p, err = stream.Recv()
-	if err != nil || len(p.GetResources()) != 1 || p.GetResources()[0].GetName() != "b" || !slices.Equal(p.GetRemovedResources(), []string{"a"}) {
+	p, err = stream.Recv() // what is new comes first, and what is gone goes after it was answered
+	if err != nil || len(p.GetResources()) != 1 || p.GetResources()[0].GetName() != "b" || len(p.GetRemovedResources()) > 0 {
 		t.Fatalf("got %v, %v", p, err)
 	}
 	if err := stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: rs.ListenerType, ResponseNonce: p.GetNonce(),
@@ -275,6 +298,9 @@ func TestDelta(t *testing.T) {
 		st := s.Status()
 		return st.Nacks == 1 && st.LastNack.Resource == "b" && st.Nodes[0].Delta
 	})
+	if p, err = stream.Recv(); err != nil || len(p.GetResources()) > 0 || !slices.Equal(p.GetRemovedResources(), []string{"a"}) {
+		t.Fatalf("got %v, %v", p, err)
+	}
 }
 
 func TestUpdateRefusesWhatIsNotXDS(t *testing.T) {
@@ -296,7 +322,8 @@ func TestUpdateRefusesWhatIsNotXDS(t *testing.T) {
 	}
 }
 
-func TestRolesAreForgotten(t *testing.T) {
+// Streams, and the names that they alone were interested in, are forgotten.
+func TestStreamsAreForgotten(t *testing.T) {
 	s, addr := start(t, Options{})
 	if err := s.Update(envoyState()); err != nil {
 		t.Fatal(err)
@@ -305,19 +332,22 @@ func TestRolesAreForgotten(t *testing.T) {
 	for _, c := range []*client{a, b} {
 		c.ask(node("sidecar~shop/web"), rs.ClusterType)
 		c.next()
+		c.ask(nil, rs.RouteType, "nobody")
 	}
-	count := func() (int, int) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.roles), len(s.cache.GetStatusKeys())
+	type count struct{ streams, wild, names int }
+	counted := func(want count) func() bool {
+		return func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			store := s.store(backendEnvoy)
+			return want == count{len(s.streams), len(store.kinds[clusters].wild), len(store.kinds[routes].ids)}
+		}
 	}
+	eventually(t, "two streams", counted(count{2, 2, 1}))
 	_ = a.stream.CloseSend()
-	eventually(t, "one stream left", func() bool { return len(s.Status().Nodes) == 1 })
-	if roles, keys := count(); roles != 1 || keys != 1 {
-		t.Errorf("%d roles, %d snapshots while a proxy is left", roles, keys)
-	}
+	eventually(t, "one stream left", counted(count{1, 1, 1}))
 	_ = b.stream.CloseSend()
-	eventually(t, "no role left", func() bool { r, k := count(); return r == 0 && k == 0 })
+	eventually(t, "no stream left", counted(count{}))
 }
 
 func TestStopEndsStreams(t *testing.T) {

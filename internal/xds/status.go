@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/meshknot/meshknot/translators/report"
@@ -39,8 +37,8 @@ type NodeStatus struct {
 	Account   string    `json:"account"`
 	Delta     bool      `json:"delta,omitempty"`
 	Since     time.Time `json:"since"`
-	// InSync: all that was sent was accepted and, on a stream that is not delta,
-	// nothing newer is there (a delta stream is sent only what it asks for).
+	// InSync: something was sent, all of it was accepted, and nothing newer is there
+	// of what the proxy asked for.
 	InSync   bool         `json:"inSync"`
 	Acks     uint64       `json:"acks"`
 	Nacks    uint64       `json:"nacks"`
@@ -69,132 +67,111 @@ type Nack struct {
 	Refs     []report.Ref `json:"refs,omitempty"`
 }
 
-// stream is one stream of a proxy. peer, node and role belong to the goroutine
-// that handles the stream; the rest is guarded by the journal.
-type stream struct {
-	delta bool
-	peer  string // the SPIFFE ID in its certificate; empty in plaintext
-	node  string
-	role  role
-
-	since       time.Time
-	acks, nacks uint64
-	types       map[string]*typeState
-	lastNack    *Nack
+// answer is what a request says of a response that was sent.
+type answer struct {
+	acked bool
+	nack  *Nack
 }
 
-type typeState struct {
-	TypeStatus
-	nonce   string
-	settled bool
-}
+// maxText bounds how much is kept of what a proxy says.
+const maxText = 4096
 
-func newStream(delta bool, peer string) *stream {
-	return &stream{delta: delta, peer: peer, since: time.Now(), types: map[string]*typeState{}}
-}
-
-// journal keeps account of what was sent and what became of it.
-type journal struct {
-	mu      sync.Mutex
-	streams map[*stream]bool
-	total   Status
-}
-
-func newJournal() *journal { return &journal{streams: map[*stream]bool{}} }
-
-func (j *journal) add(st *stream) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.streams[st] = true
-}
-
-func (j *journal) remove(st *stream) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	delete(j.streams, st)
-}
-
-func (j *journal) sent(st *stream, typeURL, nonce, version string, size int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t := st.types[typeURL]
-	if t == nil {
-		t = &typeState{TypeStatus: TypeStatus{TypeURL: typeURL}}
-		st.types[typeURL] = t
+// settle takes the answer to a response, once. A refusal is the presence of an
+// error, never a conclusion from versions.
+func (c *schedule) settle(sub *subscription, nonce string, refusal *rpcstatus.Status) answer {
+	i := slices.IndexFunc(sub.flights, func(f flight) bool { return f.nonce == nonce })
+	if i < 0 {
+		return answer{}
 	}
-	t.Sent, t.nonce, t.settled = version, nonce, false
-	j.total.Pushes++
-	j.total.Bytes += uint64(size)
-}
-
-// settle books the answer to what was sent last, once, and returns the version
-// that it was. Answers to anything older have been overtaken.
-func (s *Server) settle(st *stream, typeURL, nonce string, refused *rpcstatus.Status) string {
-	var nack *Nack
-	if refused != nil {
-		nack = &Nack{Node: st.node, Time: time.Now(), TypeURL: typeURL, Text: refused.GetMessage()}
-		nack.Resource, nack.Refs = s.blame(st.role, typeURL, nack.Text)
+	f, later := sub.flights[i], slices.Clone(sub.flights[i+1:])
+	if sub.flights = slices.Delete(sub.flights, i, i+1); len(sub.flights) == 0 {
+		sub.flights = nil
 	}
-	j := s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	t := st.types[typeURL]
-	if t == nil || nonce == "" || t.nonce != nonce {
-		return ""
+	if refusal == nil {
+		sub.status.Accepted = f.version
+		return answer{acked: true}
 	}
-	if t.settled {
-		return t.Sent
+	text := refusal.GetMessage()
+	if c.sotw && sub.kind.whole() {
+		sub.rejected = true // what is sent whole is compared as a whole
+	} else {
+		c.refuse(sub, f, later, text)
 	}
-	t.settled = true
-	if nack == nil {
-		t.Accepted = t.Sent
-		st.acks++
-		j.total.Acks++
-		return t.Sent
-	}
-	nack.Version = t.Sent
-	st.nacks++
-	j.total.Nacks++
-	st.lastNack, j.total.LastNack = nack, nack
-	return t.Sent
-}
-
-// blame finds the resource that a refusal names: the longest of those whose
-// name occurs in the text, in the variant that the role was sent.
-func (s *Server) blame(r role, typeURL, text string) (string, []report.Ref) {
-	s.mu.Lock()
-	d := s.desired[r.backend]
-	s.mu.Unlock()
-	if d == nil {
-		return "", nil
-	}
-	var found resource
-	for _, res := range d.resources {
-		better := len(res.name) > len(found.name) || res.name == found.name && found.audience.Compare(res.audience) < 0
-		if res.typeURL == typeURL && better && res.audience.Includes(r.identity()) && strings.Contains(text, res.name) {
-			found = res
+	nack := &Nack{TypeURL: sub.kind.url(), Version: f.version, Text: strings.Clone(text[:min(len(text), maxText)])}
+	for _, i := range f.items {
+		if r := i.resource; len(r.name) > len(nack.Resource) && strings.Contains(text, r.name) {
+			nack.Resource, nack.Refs = r.name, r.refs
 		}
 	}
-	return found.name, found.refs
+	return answer{nack: nack}
+}
+
+// refuse notes that of the resources in a response the same is not to be sent
+// again, and that the client may have any of them or none. Where the text names
+// some, the others are innocent.
+func (c *schedule) refuse(sub *subscription, f flight, later []flight, text string) {
+	var named, others []uint32
+	for _, i := range f.items {
+		overtaken := slices.ContainsFunc(later, func(l flight) bool { return l.has(i.id) })
+		if overtaken || !sub.covers(i.id) {
+			continue
+		}
+		if sub.refused == nil {
+			sub.refused = map[uint32]refused{}
+		}
+		sub.refused[i.id] = refused{hash: i.resource.hash}
+		if p, ok := sub.pending[i.id]; ok {
+			p.unsure = true
+			sub.pending[i.id] = p
+		}
+		if strings.Contains(text, i.resource.name) {
+			named = append(named, i.id)
+		} else {
+			others = append(others, i.id)
+		}
+	}
+	for _, id := range named {
+		sub.refused[id] = refused{sub.refused[id].hash, others}
+	}
+}
+
+// book counts an answer.
+func (s *Server) book(st *stream, said answer) {
+	if said.acked {
+		st.acks++
+		s.total.Acks++
+	}
+	if said.nack != nil {
+		said.nack.Node, said.nack.Time = st.node, time.Now()
+		st.nacks++
+		s.total.Nacks++
+		st.lastNack, s.total.LastNack = said.nack, said.nack
+	}
+}
+
+// size is how long a response is when encoded, without its tail.
+func (r *response) size() int {
+	n := 0
+	for _, i := range r.items {
+		n += i.resource.bytes(r.sotw).Len()
+	}
+	for _, name := range r.removed {
+		n += len(name)
+	}
+	return n
 }
 
 // Status returns what the server knows of its proxies now.
 func (s *Server) Status() Status {
 	ready := s.Ready()
 	s.mu.Lock()
-	revision := s.revision
-	wanted := map[role]*cache.Snapshot{}
-	for r, a := range s.roles {
-		wanted[r] = a.sent
-	}
-	s.mu.Unlock()
-	j := s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.total
-	out.Ready, out.Revision, out.Nodes = ready, revision, []NodeStatus{}
-	for st := range j.streams {
-		out.Nodes = append(out.Nodes, st.status(wanted[st.role]))
+	defer s.mu.Unlock()
+	out := s.total
+	out.Ready, out.Revision, out.Nodes = ready, s.revision, []NodeStatus{}
+	for st := range s.streams {
+		if st.schedule != nil {
+			out.Nodes = append(out.Nodes, st.status(len(s.late) > 0))
+		}
 	}
 	slices.SortFunc(out.Nodes, func(a, b NodeStatus) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), a.Since.Compare(b.Since))
@@ -202,13 +179,16 @@ func (s *Server) Status() Status {
 	return out
 }
 
-func (st *stream) status(wanted *cache.Snapshot) NodeStatus {
+func (st *stream) status(more bool) NodeStatus {
 	n := NodeStatus{Node: st.node, Backend: st.role.backend, Namespace: st.role.namespace, Account: st.role.account,
-		Delta: st.delta, Since: st.since, InSync: len(st.types) > 0, Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
-	for _, t := range st.types {
-		n.Types = append(n.Types, t.TypeStatus)
-		n.InSync = n.InSync && t.Accepted == t.Sent && (st.delta || t.Sent == wanted.GetVersion(t.TypeURL))
+		Delta: !st.sotw, Since: st.since, InSync: !more && st.schedule.quiet(), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
+	for _, sub := range st.schedule.subs {
+		if sub != nil && sub.status.Sent != "" {
+			n.Types = append(n.Types, sub.status)
+			n.InSync = n.InSync && len(sub.flights) == 0 && sub.status.Accepted == sub.status.Sent
+		}
 	}
+	n.InSync = n.InSync && len(n.Types) > 0
 	slices.SortFunc(n.Types, func(a, b TypeStatus) int { return strings.Compare(a.TypeURL, b.TypeURL) })
 	return n
 }

@@ -1,0 +1,289 @@
+package xds
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/meshknot/meshknot/translators/ir"
+)
+
+// schedule decides what a stream is sent next. It knows no network and no clock,
+// and belongs to the lock of its Server. What can happen: the client asks for
+// something or answers (delta.go, sotw.go); something that it sees changes
+// (changed); it can be sent something (next).
+//
+// Nothing breaks on the way from one state to the next. New content goes in the
+// order of the kinds, and a kind waits until what was sent of those before it
+// was answered, and until the endpoints of clusters that were sent are at the
+// client. What is gone is taken away after all of that, in reverse order.
+type schedule struct {
+	options *Options
+	store   *store
+	slot    uint32
+	who     ir.Identity
+	sotw    bool
+	salt    [4]byte // begins every nonce, so that no other stream has the same
+	count   uint32
+	subs    [kinds]*subscription
+	// parents are clusters that were sent, the newest at parentsAt, whose endpoints
+	// the client may not have asked for yet.
+	parents   []uint32
+	parentsAt time.Time
+	removing  time.Time // since when there is something to take away; zero if there is not
+}
+
+// window is how many responses of a kind a delta client may leave unanswered
+// before it is sent no more of it.
+const window = 8
+
+// next returns what to send now; nil for nothing, and then after how long to ask
+// again, zero for not before something happens.
+func (c *schedule) next(now time.Time) (*response, time.Duration) {
+	if c.quiet() {
+		return nil, 0
+	}
+	var gate time.Time
+	for k, sub := range c.subs {
+		if sub != nil {
+			if r := c.update(sub, now); r != nil {
+				return r, 0
+			}
+		}
+		if gate = c.gate(kind(k), now); !gate.IsZero() {
+			break
+		}
+	}
+	r, until := c.removal(now, gate)
+	if r != nil || until.IsZero() || c.quiet() {
+		return r, 0
+	}
+	return nil, until.Sub(now)
+}
+
+// quiet reports whether there is nothing to say, and nothing to wait for.
+func (c *schedule) quiet() bool {
+	for _, sub := range c.subs {
+		if sub != nil && !sub.idle() {
+			return false
+		}
+	}
+	return true
+}
+
+// update is the next response with new content of a kind.
+func (c *schedule) update(sub *subscription, now time.Time) *response {
+	if sub.idle() {
+		return nil
+	}
+	if c.sotw {
+		if len(sub.flights) > 0 {
+			return nil
+		}
+		return c.sotwUpdate(sub, now)
+	}
+	if len(sub.flights) >= window {
+		return nil
+	}
+	return c.deltaUpdate(sub, now)
+}
+
+// gate says until when later kinds wait for this one; zero if they do not.
+func (c *schedule) gate(k kind, now time.Time) time.Time {
+	if sub := c.subs[k]; sub != nil && len(sub.flights) > 0 {
+		if at := sub.flights[len(sub.flights)-1].at.Add(c.options.Patience); at.After(now) {
+			return at
+		}
+	}
+	if k != endpoints {
+		return time.Time{}
+	}
+	for n := len(c.parents); n > 0 && !c.childless(c.parents[n-1]); n = len(c.parents) {
+		c.parents = c.parents[:n-1]
+	}
+	if at := c.parentsAt.Add(c.options.Patience); len(c.parents) > 0 && at.After(now) {
+		return at
+	}
+	c.parents = nil
+	return time.Time{}
+}
+
+// childless reports whether there are endpoints of a cluster that the client has
+// not asked for.
+func (c *schedule) childless(cluster uint32) bool {
+	r := c.store.kinds[clusters].view(cluster, c.who)
+	if r == nil {
+		return false
+	}
+	shelf := &c.store.kinds[endpoints]
+	for _, name := range r.children {
+		id, ok := shelf.ids[name]
+		if sub := c.subs[endpoints]; ok && shelf.view(id, c.who) != nil && (sub == nil || !sub.covers(id)) {
+			return true
+		}
+	}
+	return false
+}
+
+// removal is the next response that takes something away, or when to ask again.
+func (c *schedule) removal(now, gate time.Time) (*response, time.Time) {
+	if c.removing.IsZero() {
+		return nil, gate
+	}
+	overdue := c.removing.Add(c.options.RemovalPatience)
+	if overdue.After(now) {
+		if gate = sooner(gate, c.unanswered(now)); !gate.IsZero() {
+			return nil, sooner(gate, overdue)
+		}
+	}
+	for _, sub := range slices.Backward(c.subs[:]) {
+		if sub == nil || len(sub.pending) == 0 && len(sub.vanished) == 0 || c.needed(sub.kind) {
+			continue
+		}
+		if r := c.takeAway(sub, now); r != nil {
+			return r, time.Time{}
+		}
+	}
+	if c.quiet() {
+		c.removing = time.Time{}
+	}
+	return nil, gate
+}
+
+// unanswered says until when removals wait for an answer; zero if all are there.
+func (c *schedule) unanswered(now time.Time) (until time.Time) {
+	for _, sub := range c.subs {
+		if sub == nil || len(sub.flights) == 0 {
+			continue
+		}
+		if at := sub.flights[len(sub.flights)-1].at.Add(c.options.RemovalPatience); at.After(now) {
+			until = sooner(until, at)
+		}
+	}
+	return until
+}
+
+// sooner is the earlier of two times, where zero is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// needed reports whether the client goes on with something old, because it
+// refused what was to replace it, that may refer to a resource of a kind.
+func (c *schedule) needed(k kind) bool {
+	return slices.ContainsFunc(referrers[k], func(by kind) bool {
+		sub := c.subs[by]
+		return sub != nil && (sub.rejected || len(sub.refused) > 0)
+	})
+}
+
+// takeAway is the response of a kind that takes away what is gone.
+func (c *schedule) takeAway(sub *subscription, now time.Time) *response {
+	if c.sotw {
+		return c.sotwRemoval(sub, now)
+	}
+	return c.deltaRemoval(sub, now)
+}
+
+// verdict is what becomes of a pending name.
+type verdict uint8
+
+const (
+	drop   verdict = iota // the client has it, or refused it
+	send                  // it is new to the client
+	absent                // the client asked, and there is none
+	remove                // the client has it, and there is none any more
+)
+
+func (sub *subscription) judge(id uint32, p pending, current *resource) verdict {
+	if current == nil {
+		switch {
+		case p.answer:
+			return absent
+		case p.had != nil || p.unsure:
+			return remove
+		}
+		return drop
+	}
+	if p.answer || p.renewed {
+		return send
+	}
+	r, ok := sub.refused[id]
+	if ok && r.hash == current.hash || !p.unsure && same(p.had, current) {
+		return drop
+	}
+	return send
+}
+
+// sent notes a response that goes out now. fresh are the resources in it that the
+// client does not have: what it asks for anew because of them is sent again.
+func (c *schedule) sent(sub *subscription, r *response, fresh []item, now time.Time) *response {
+	r.kind, r.sotw = sub.kind, c.sotw
+	c.count++
+	r.nonce = hex.EncodeToString(binary.BigEndian.AppendUint32(c.salt[:], c.count))
+	if (sub.rejected || len(sub.refused) > 0) && !c.removing.IsZero() {
+		c.removing = now // removals waited for this, and now wait for the answer
+	}
+	sub.first, sub.rejected = false, false
+	sub.nonce = r.nonce
+	sub.status.Sent = r.version
+	sub.flights = append(sub.flights, flight{r, now})
+	if len(sub.refused) > 0 {
+		for _, i := range r.items {
+			delete(sub.refused, i.id)
+		}
+	}
+	if children, ok := sub.kind.children(); ok {
+		c.renew(children, fresh)
+	}
+	if sub.kind == clusters && len(fresh) > 0 {
+		c.parents, c.parentsAt = slices.Grow(c.parents, len(fresh)), now
+		for _, i := range fresh {
+			if len(i.resource.children) > 0 {
+				c.parents = append(c.parents, i.id)
+			}
+		}
+	}
+	return r
+}
+
+// renew sends a client again what it waits for after it was sent the parents.
+func (c *schedule) renew(k kind, parents []item) {
+	sub := c.subs[k]
+	if sub == nil || len(sub.ids) == 0 && !sub.wildcard {
+		return
+	}
+	shelf := &c.store.kinds[k]
+	for _, parent := range parents {
+		for _, name := range parent.resource.children {
+			id, ok := shelf.ids[name]
+			if !ok || !sub.covers(id) || contains(sub.fresh, id) {
+				continue
+			}
+			p, ok := sub.pending[id]
+			if !ok {
+				p.had = shelf.view(id, c.who)
+			}
+			p.renewed = true
+			c.mark(sub, id, p)
+		}
+	}
+}
+
+// expire lets go of what need not be known any more.
+func (c *schedule) expire(now time.Time) {
+	if now.Sub(c.parentsAt) > c.options.Patience {
+		c.parents = nil
+	}
+}
+
+// sorted returns the pending names in the order of their numbers.
+func (sub *subscription) sorted() []uint32 { return slices.Sorted(maps.Keys(sub.pending)) }
+
+func byID(a, b item) int { return cmp.Compare(a.id, b.id) }
