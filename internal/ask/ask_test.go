@@ -128,7 +128,7 @@ func consistent(t *testing.T, name string, q semantics.Request, d semantics.Deci
 
 // TestSliceIsSmall: neighbours that a request has nothing to do with are not compiled.
 func TestSliceIsSmall(t *testing.T) {
-	_, store := reading(t, input.Settings{}, mesh(200))
+	_, store := reading(t, input.Settings{}, string(mesh(200).YAML()))
 	s := New(program(), store, nil).Slice(call(t, "sa:front/web -> svc:n7/s7:80 GET /api"))
 	if n := len(s.Units); n < 4 || n > 20 {
 		t.Errorf("%d units", n)

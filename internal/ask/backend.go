@@ -39,11 +39,8 @@ func (a *Asker) Translated(t translators.Target, units []ir.Unit, w interpret.Wo
 	if !ok {
 		return Mesh{Target: t, silent: "no such back end"}
 	}
-	var pieces []translators.Piece
-	for _, u := range units {
-		pieces = append(pieces, translators.Translate(u, b, t, nil))
-	}
-	return a.pipeline.read(t, w, pieces, translators.Assemble(b, t, pieces, nil))
+	out, pieces := translators.Make(units, b, t, nil)
+	return a.pipeline.read(t, w, pieces, out)
 }
 
 // read reads an output, which is made of pieces, as the target's mesh would.

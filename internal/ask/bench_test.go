@@ -1,71 +1,18 @@
 package ask
 
 import (
-	"fmt"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/meshknot/meshknot/test/scale"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
 
-// mesh writes n Services, each split in two, each with a grant of its own.
-func mesh(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, block, i, i%50)
-	}
-	return b.String()
-}
-
-const block = `---
-apiVersion: v1
-kind: Service
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec: {selector: {app: s%[1]d}, ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: s%[1]d-v1, namespace: n%[2]d}
-spec: {selector: {app: s%[1]d, v: "1"}, ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: s%[1]d-v2, namespace: n%[2]d}
-spec: {selector: {app: s%[1]d, v: "2"}, ports: [{name: http, port: 80}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: s%[1]d-v1, namespace: n%[2]d}
-spec:
-  selector: {matchLabels: {app: s%[1]d, v: "1"}}
-  template:
-    metadata: {labels: {app: s%[1]d, v: "1"}}
-    spec: {serviceAccountName: s%[1]d, containers: [{name: app, image: app}]}
----
-apiVersion: split.smi-spec.io/v1alpha4
-kind: TrafficSplit
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec:
-  service: s%[1]d
-  backends: [{service: s%[1]d-v1, weight: 80}, {service: s%[1]d-v2, weight: 20}]
----
-apiVersion: specs.smi-spec.io/v1alpha4
-kind: HTTPRouteGroup
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec: {matches: [{name: api, pathRegex: /api, methods: [GET]}]}
----
-apiVersion: access.smi-spec.io/v1alpha3
-kind: TrafficTarget
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec:
-  destination: {kind: ServiceAccount, name: s%[1]d, namespace: n%[2]d}
-  rules: [{kind: HTTPRouteGroup, name: s%[1]d, matches: [api]}]
-  sources: [{kind: ServiceAccount, name: web, namespace: front}]
-`
+// mesh has n Services, each split in two, each with a grant of its own.
+func mesh(n int) scale.Mesh { return scale.Mesh{Services: n, Splits: true} }
 
 const services = 1000
 
@@ -105,7 +52,7 @@ func (m *meter) report() {
 
 // BenchmarkRead is what every verb spends before it asks.
 func BenchmarkRead(b *testing.B) {
-	text := mesh(services)
+	text := string(mesh(services).YAML())
 	b.ReportAllocs()
 	m := meter{b: b}
 	defer m.report()
@@ -119,7 +66,7 @@ func BenchmarkRead(b *testing.B) {
 // BenchmarkExplain explains one request, on all back ends, in a store whose
 // indexes are not made yet: a command line asks once.
 func BenchmarkExplain(b *testing.B) {
-	set, _ := reading(b, input.Settings{}, mesh(services))
+	set, _ := reading(b, input.Settings{}, string(mesh(services).YAML()))
 	q := call(b, "sa:front/web -> svc:n7/s7:80 GET /api")
 	b.ReportAllocs()
 	m := meter{b: b}
@@ -140,9 +87,10 @@ func BenchmarkExplain(b *testing.B) {
 // BenchmarkDiff compares two inputs that differ in one weight and one grant,
 // compiling included.
 func BenchmarkDiff(b *testing.B) {
-	_, before := reading(b, input.Settings{}, mesh(services))
-	_, after := reading(b, input.Settings{}, strings.Replace(strings.Replace(mesh(services),
-		"weight: 80", "weight: 70", 1), "name: web, namespace: front", "name: ads, namespace: front", 1))
+	_, before := reading(b, input.Settings{}, string(mesh(services).YAML()))
+	large := mesh(services)
+	edited := scale.Replace(large.Documents(), large.Edited("TrafficSplit", 0, 1), large.Edited("TrafficTarget", 0, 1))
+	_, after := reading(b, input.Settings{}, string(scale.Join(edited)))
 	b.ReportAllocs()
 	m := meter{b: b}
 	defer m.report()

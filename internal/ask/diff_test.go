@@ -96,3 +96,19 @@ func TestCompareBackends(t *testing.T) {
 		t.Error("what is withheld cannot be asked")
 	}
 }
+
+// A namespace that denies and is given no more opens, by the line that it stood on;
+// what is called is the same, though the new input does not have it.
+func TestVanishedNamespace(t *testing.T) {
+	strict := input.Settings{Access: "strict"}
+	_, before := reading(t, strict, "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n"+
+		"apiVersion: v1\nkind: Service\nmetadata: {name: app, namespace: shop}\nspec: {selector: {app: app}, ports: [{name: http, port: 80}]}\n")
+	_, after := reading(t, strict, "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
+	got := Compare(Sides(program(), before, translators.Target{})[0], Sides(program(), after, translators.Target{})[0])
+	if len(got.Changes) != 1 || got.Changes[0].Effect != report.Allows {
+		t.Fatalf("%+v", got.Changes)
+	}
+	if at := got.Changes[0].Old.Because; len(at) == 0 || at[0] != (report.Ref{Kind: "Namespace", Name: "shop"}) {
+		t.Errorf("by %v", at)
+	}
+}

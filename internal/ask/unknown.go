@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
@@ -40,6 +41,8 @@ func WellFormed(q semantics.Request) error {
 	switch {
 	case q.Raw:
 		return nil
+	case len(q.Headers["host"]) > 1:
+		return fmt.Errorf("a request asks for one host, not for %s", strings.Join(q.Headers["host"], " and "))
 	case q.Method == "" || strings.ContainsAny(q.Method, " /:\t"):
 		return fmt.Errorf("%q is no method", q.Method)
 	case q.Method == "TCP" || q.Method == "UDP":
@@ -211,7 +214,7 @@ func nearest(n ir.Name, names []ir.Name) []ir.Name {
 	}
 	var found []candidate
 	for _, o := range names {
-		d := distance(n.Name, o.Name)
+		d := input.Distance(n.Name, o.Name)
 		if len(n.Name) > 2 && (strings.HasPrefix(o.Name, n.Name+"-") || strings.HasPrefix(n.Name, o.Name+"-")) {
 			d = min(d, 2)
 		}
@@ -222,7 +225,7 @@ func nearest(n ir.Name, names []ir.Name) []ir.Name {
 			if d > 0 {
 				continue
 			}
-			d = 1 + distance(n.Namespace, o.Namespace)
+			d = 1 + input.Distance(n.Namespace, o.Namespace)
 		}
 		found = append(found, candidate{o, d})
 	}
@@ -234,28 +237,4 @@ func nearest(n ir.Name, names []ir.Name) []ir.Name {
 		out = append(out, c.name)
 	}
 	return out
-}
-
-// distance counts the letters to add, drop, replace or swap with a neighbour to
-// turn a into b; names are at most 253 letters long.
-func distance(a, b string) int {
-	before, last, row := []int(nil), []int(nil), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

@@ -99,6 +99,7 @@ Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
+	root.SetFlagErrorFunc(misspelt)
 	root.AddCommand(
 		translateCommand(a), validateCommand(a), lossesCommand(a), statusCommand(a), backendsCommand(a), explainCommand(a), simulateCommand(a), diffCommand(a), testCommand(a),
 		policyCommand(a), migrateCommand(a), serveCommand(a), bootstrapCommand(a), demoCommand(a),

@@ -152,7 +152,7 @@ func (f *targetFlags) targets() ([]translators.Target, error) {
 		name, version, _ := strings.Cut(name, "@")
 		b, ok := p.Backend(name)
 		if !ok {
-			return nil, cannot("no back end %q: meshknot backends ls shows those there are", name)
+			return nil, cannot("no back end %q%s: meshknot backends ls shows those there are", name, meant("", name, backendNames(p)))
 		}
 		if version != "" && !slices.Contains(b.Versions(), version) {
 			return nil, cannot("%s has no version %q: it has %s", name, version, strings.Join(b.Versions(), ", "))

@@ -3,10 +3,7 @@ package envoy_test
 import (
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/meshknot/meshknot/test/lab"
@@ -37,7 +34,7 @@ func judgeAnswer(got lab.Reply, d semantics.Decision) error {
 	if got.Status != d.Status {
 		return fmt.Errorf("status %d, want %d of route %s", got.Status, d.Status, d.Route)
 	}
-	if got, want := canonical(got.Header.Get("location")), canonical(d.Location); got != want {
+	if got, want := lab.Place(got.Header.Get("location")), lab.Place(d.Location); got != want {
 		return fmt.Errorf("redirected to %q, want %q", got, want)
 	}
 	return nil
@@ -53,24 +50,16 @@ func judgeShare(got lab.Reply, d semantics.Decision, s semantics.Share, name str
 		return fmt.Errorf("%s answered, want %s of route %s", got.Heard.App, name, d.Route)
 	case got.Heard.Host != sentHost(d, s):
 		return fmt.Errorf("asked for host %s, want %s", got.Heard.Host, sentHost(d, s))
-	case normal(got.Heard.Path) != normal(d.Sent.Path):
+	case lab.Target(got.Heard.Path) != lab.Target(d.Sent.Path):
 		return fmt.Errorf("asked for path %s, want %s", got.Heard.Path, d.Sent.Path)
 	}
-	if err := sameHeaders(got.Heard.Headers, applied(d.Sent.Headers, s.Request)); err != nil {
-		return fmt.Errorf("request: %w", err)
+	if text := lab.SameLines(got.Heard.Headers, applied(d.Sent.Headers, s.Request)); text != "" {
+		return fmt.Errorf("request: %s", text)
 	}
-	if err := sameHeaders(lower(got.Header), applied(applied(lower(lab.Answered), d.Sent.Response), s.Response)); err != nil {
-		return fmt.Errorf("answer: %w", err)
+	if text := lab.SameLines(lab.Lines(got.Header), applied(applied(lab.Lines(lab.Answered), d.Sent.Response), s.Response)); text != "" {
+		return fmt.Errorf("answer: %s", text)
 	}
 	return nil
-}
-
-func lower(h http.Header) map[string][]string {
-	out := map[string][]string{}
-	for k, v := range h {
-		out[strings.ToLower(k)] = v
-	}
-	return out
 }
 
 func sentHost(d semantics.Decision, s semantics.Share) string {
@@ -103,46 +92,6 @@ func applied(headers map[string][]string, e *ir.HeaderEdit) map[string][]string 
 		out[h.Name] = append(slices.Clone(out[h.Name]), h.Value)
 	}
 	return out
-}
-
-// sameHeaders compares the headers that are wanted or wanted to be gone. Lines
-// may be joined by commas on the way.
-func sameHeaders(got, want map[string][]string) error {
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if name == "host" || name == "connection" {
-			continue
-		}
-		g, w := strings.Join(got[name], ","), strings.Join(want[name], ",")
-		if g != w || (got[name] == nil) != (want[name] == nil) {
-			return fmt.Errorf("%s is %q, want %q", name, got[name], want[name])
-		}
-	}
-	return nil
-}
-
-// normal is a request target whose path is normalised.
-func normal(target string) string {
-	_, query, asked := strings.Cut(target, "?")
-	path := semantics.NormalisePath(target)
-	if asked {
-		path += "?" + query
-	}
-	return path
-}
-
-// canonical is an address without the port that its scheme implies, and with a
-// normalised path: two such are one place exactly if they are equal.
-func canonical(location string) string {
-	u, err := url.Parse(location)
-	if err != nil || u.Host == "" {
-		return location
-	}
-	host := strings.ToLower(u.Host)
-	if u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
-		host = strings.ToLower(u.Hostname())
-	}
-	_, target, _ := strings.Cut(location, u.Host)
-	return u.Scheme + "://" + host + normal(target)
 }
 
 // askAll asks everything and says what differs.

@@ -19,11 +19,7 @@ const dir = "../cases"
 
 func load(t *testing.T) []Case {
 	t.Helper()
-	cases, err := Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cases
+	return Cases(t, dir)
 }
 
 func TestCases(t *testing.T) {

@@ -64,11 +64,7 @@ func (r reading) target(c Case) translators.Target {
 func (r reading) output(c Case, run Run) (translators.Output, []translators.Piece) {
 	t := r.target(c)
 	b, _ := all.Pipeline().Backend(t.Backend)
-	var pieces []translators.Piece
-	for _, u := range run.Units {
-		pieces = append(pieces, translators.Translate(u, b, t, c.Waivers))
-	}
-	return translators.Assemble(b, t, pieces, c.Waivers), pieces
+	return translators.Make(run.Units, b, t, c.Waivers)
 }
 
 // Whatever a back end makes of a case decides every request as the model does, or

@@ -81,29 +81,36 @@ const typeKey = "@type"
 // Removed is a field of a type of artifacts, as Removal has them.
 type Removed struct{ Of, Field string }
 
-// Noticed leaves out one leaf at a time of what a back end makes of cases, and
-// counts for each field of each type how often verification noticed: the
-// interpreter refuses the rest, or there is a difference that was not there before
-// and that no table explains. Of each field leaves are left out, chosen by seed,
-// until one is noticed, at most tries of them. The counts are of noticed and of all.
-func Noticed(cases []Case, backend string, read interpret.New, tries int, seed uint64) (noticed, tried map[Removed]int, err error) {
-	var all []trial
-	for _, c := range cases {
-		t, err := trials(c, backend, read)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", c.Name, err)
-		}
-		all = append(all, t...)
+func (r Removed) String() string { return r.Of + " " + r.Field }
+
+func (r Removal) field() Removed { return Removed{r.Of, r.Field} }
+
+// Leaves are those of what a back end makes of cases: a try leaves one of them out.
+type Leaves struct {
+	Cases   []Case
+	Backend string
+	Read    interpret.New
+	// Tries are made at the most of a field of which not only one has to be noticed.
+	Tries int
+}
+
+// noticed counts for each field of each type how often it was left out, and how
+// often verification noticed: the interpreter refuses the rest, or there is a
+// difference that was not there before and that no table explains. A field is left
+// out until somebody notices, or one that is idle as often as tries say.
+func (l Leaves) noticed(idle func(Removed) bool) (noticed, tried map[Removed]int, err error) {
+	all, err := l.trials()
+	if err != nil {
+		return nil, nil, err
 	}
-	random := rand.New(rand.NewPCG(seed, seed))
-	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	mixed(all)
 	noticed, tried = map[Removed]int{}, map[Removed]int{}
 	for _, t := range all {
-		k := Removed{t.removal.Of, t.removal.Field}
-		if tried[k] >= tries || noticed[k] > 0 {
+		k := t.removal.field()
+		if noticed[k] > 0 || tried[k] >= l.Tries && idle(k) {
 			continue
 		}
-		ok, err := t.noticed(read)
+		ok, err := t.noticed(l.Read)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -114,8 +121,15 @@ func Noticed(cases []Case, backend string, read interpret.New, tries int, seed u
 	return noticed, tried, nil
 }
 
+// mixed puts trials in an order in which no case comes first, the same every time.
+func mixed(all []trial) {
+	random := rand.New(rand.NewPCG(1, 1))
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+}
+
 // trial is a removal, in a case.
 type trial struct {
+	name    string // of the case
 	world   interpret.World
 	output  translators.Output
 	pieces  []translators.Piece
@@ -124,15 +138,27 @@ type trial struct {
 	removal Removal
 }
 
-func trials(c Case, backend string, read interpret.New) ([]trial, error) {
+func (l Leaves) trials() ([]trial, error) {
+	var out []trial
+	for _, c := range l.Cases {
+		some, err := l.of(c)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func (l Leaves) of(c Case) ([]trial, error) {
 	run := Do(c)
 	var out []trial
 	for i, o := range run.Result.Outputs {
-		if o.Target.Backend != backend || o.Withheld {
+		if o.Target.Backend != l.Backend || o.Withheld {
 			continue
 		}
 		w := interpret.WorldOf(run.Units)
-		before, err := unexplained(w, read, o, run.Pieces[i])
+		before, err := unexplained(w, l.Read, o, run.Pieces[i])
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +168,7 @@ func trials(c Case, backend string, read interpret.New) ([]trial, error) {
 				return nil, err
 			}
 			for _, r := range removals {
-				out = append(out, trial{w, o, run.Pieces[i], before, j, r})
+				out = append(out, trial{c.Name, w, o, run.Pieces[i], before, j, r})
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/interpret/linkerd"
 )
 
 // The interpreters of Gateway API's matches: those of its core, and Linkerd's,
@@ -145,17 +146,12 @@ func linkerdAccess(out []translators.Artifact) condition {
 	return linkerdChoice(matches, false)
 }
 
-// rust finds the leftmost match, of several there the first alternative, and
-// asks whether it spans the whole value.
 func rust(expr string) func(string) bool {
-	re, err := rustRegexp(expr)
+	holds, err := linkerd.Regex(expr)
 	if err != nil {
-		panic("Linkerd's proxies refuse " + expr + ": " + err.Error())
+		panic(err)
 	}
-	return func(s string) bool {
-		at := re.FindStringIndex(s)
-		return at != nil && at[0] == 0 && at[1] == len(s)
-	}
+	return holds
 }
 
 // spelledOtherwise: Linkerd sees a path as it is sent, so a grant speaks of paths

@@ -165,10 +165,9 @@ func (s source) compare(t *testing.T, where string, values []string, holds condi
 // it could be said.
 func translate(u ir.Unit, b translators.Backend, target translators.Target) ([]translators.Artifact, bool) {
 	v := feature.Check(u, b.Name(), b.Supports(target), nil)
-	piece := translators.Translate(u, b, target, nil)
-	out := translators.Assemble(b, target, []translators.Piece{piece}, nil)
+	out, pieces := translators.Make([]ir.Unit{u}, b, target, nil)
 	complete := !out.Withheld && matches(v.Unit) == matches(u)
-	for _, f := range piece.Findings[len(v.Findings):] {
+	for _, f := range pieces[0].Findings[len(v.Findings):] {
 		complete = complete && f.Class != report.Dropped && f.Class != report.Narrowed
 	}
 	return out.Artifacts, complete

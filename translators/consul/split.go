@@ -29,7 +29,9 @@ func (m mesh) service(s ir.Service) ([]translators.Artifact, report.Report) {
 	c := chain{mesh: m, service: s, name: m.name(nameOfService(s)), protocol: protocolOf(spoken)}
 	c.out = []translators.Artifact{m.serviceDefaults(c.name, c.protocol, c.part())}
 	refs := []report.Ref{s.Ref}
-	if slices.ContainsFunc(s.Ports, func(p ir.Port) bool { return routed(s, p) }) {
+	// A policy that leads where calls go anyway still means that they have no timeout.
+	aimless := c.protocol != "tcp" && len(s.Ports[0].Routes) > 1 && oneWay(s) == ""
+	if aimless || slices.ContainsFunc(s.Ports, func(p ir.Port) bool { return routed(s, p) }) {
 		switch why := oneWay(s); {
 		case why != "":
 			f := report.New(report.Lossy, s.Ref, why).WithClass(report.Dropped)

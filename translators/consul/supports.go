@@ -50,6 +50,7 @@ var (
 		{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "split/tcp"},
 		{f.DefaultDeny, nil, report.Exact, "", "access/default-deny"},
 		{f.Open, nil, report.Narrowed, "the agents deny by default: what no policy names is closed to every caller", "access/default-deny-selected"},
+		{f.UnreadyBackend, nil, report.Approximated, outlier + "; the agents deny by default: a Service behind which no account is known is closed to every caller", "routes/weights"},
 	}
 	onAllow = []row{
 		{f.DefaultDeny, when{f.CondUDP}, report.Widened, noUDP, ""},
@@ -57,6 +58,7 @@ var (
 		{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "split/tcp"},
 		{f.DefaultDeny, nil, report.Approximated, "an account that no Service is known for is taken to be the Consul service of its name", "mesh/consul-default-allow"},
 		{f.Open, nil, report.Narrowed, "a sidecar demands a certificate of every caller, so one in plain text is turned away", "access/default-deny-selected"},
+		{f.UnreadyBackend, nil, report.Approximated, outlier + "; where no account is known behind a Service, a caller in plain text is turned away too", "routes/weights"},
 	}
 )
 
@@ -86,7 +88,7 @@ var clientRows = []row{
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
 	{f.RouteHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
 	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "pairs/split-and-header-present"},
-	{f.RouteHeader, nil, report.Approximated, joined, "split/match-header"},
+	{f.RouteHeader, nil, report.Approximated, joined, "routes/inline-headers"},
 	{f.RouteQuery, when{f.CondTCP}, report.Dropped, noTCP, ""},
 	{f.RouteQuery, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteQuery, nil, report.Exact, "", "mesh/consul-http-route"},
@@ -100,7 +102,7 @@ var clientRows = []row{
 	{f.RouteRewrite, nil, report.Exact, "", "mesh/consul-http-route"},
 	{f.RouteHeaderEdit, when{f.CondHostHeader}, report.Dropped, "Envoy does not let the host header be edited", ""},
 	{f.RouteHeaderEdit, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
-	{f.RouteHeaderEdit, when{f.CondPerBackend}, report.Approximated, "what a route and its backend add to one header stands in one line, joined with a comma", "mesh/consul-http-route"},
+	{f.RouteHeaderEdit, when{f.CondPerBackend}, report.Approximated, "what a route and its backend add to one header stands in one line, joined with a comma", "routes/added-twice"},
 	{f.RouteHeaderEdit, nil, report.Exact, "", "mesh/consul-http-route"},
 	{f.RouteMirror, nil, report.Dropped, "Consul has no mirrors", ""},
 	{f.RouteTimeout, when{f.CondPerTry}, report.Dropped, "Consul has no timeout for one attempt", ""},
@@ -116,7 +118,6 @@ var clientRows = []row{
 	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.ProtocolSelection, when{f.CondMultiPort}, report.Approximated, "a service has one port in Consul: it speaks what all ports of the Service do, and else TCP", "pairs/several-ports-and-split"},
 	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc, as Services of one name do", "routes/foreign-protocol"},
-	{f.UnreadyBackend, nil, report.Approximated, "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row", "split/weights"},
 }
 
 // serverRows are the rows of intentions.
@@ -153,6 +154,7 @@ var serverRows = []row{
 const (
 	noUDP     = "UDP does not pass Consul's proxies"
 	noTCP     = "Consul shares out requests, not connections, which all go to the Service itself"
+	outlier   = "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row"
 	onePort   = "a service has one port in Consul: the routes hold for whichever port that is, if all ports have the same"
 	noAddress = "callers that dial the pods of a headless Service themselves are not routed"
 	reserved  = "proxies write headers of this name themselves"

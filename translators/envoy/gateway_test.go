@@ -46,11 +46,8 @@ func backend(name string, weight uint32) ir.Backend {
 func assemble(t testing.TB, options map[string]string, units ...ir.Unit) translators.Output {
 	t.Helper()
 	target := translators.Target{Backend: "envoy", Options: options}
-	var pieces []translators.Piece
-	for _, u := range units {
-		pieces = append(pieces, translators.Translate(u, envoy.New(), target, nil))
-	}
-	return translators.Assemble(envoy.New(), target, pieces, nil)
+	out, _ := translators.Make(units, envoy.New(), target, nil)
+	return out
 }
 
 // A Gateway has a listener and one set of routes per port, for its own proxies

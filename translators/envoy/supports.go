@@ -25,7 +25,7 @@ var supports = feature.Table{
 	{Feature: feature.RoutePath, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
 	{Feature: feature.RoutePath, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RoutePath, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
-	{Feature: feature.RoutePath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "mesh/brace-in-route"},
+	{Feature: feature.RoutePath, When: when(feature.CondBrace), Class: report.Narrowed, Note: escaped, Case: "routes/braces"},
 	{Feature: feature.RoutePath, Class: report.Exact, Case: "split/match-path"},
 
 	{Feature: feature.RouteMethod, When: when(feature.CondTCP), Class: report.Dropped, Note: noRequests},
@@ -37,7 +37,7 @@ var supports = feature.Table{
 	{Feature: feature.RouteHeader, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.RouteHeader, When: when(feature.CondHeadless), Class: report.Dropped, Note: headless},
 	{Feature: feature.RouteHeader, When: when(feature.CondPresent), Class: report.Exact, Case: "mesh/inline-headers"},
-	{Feature: feature.RouteHeader, When: when(feature.CondInlineHeader), Class: report.Approximated, Note: inline, Case: "mesh/inline-headers"},
+	{Feature: feature.RouteHeader, When: when(feature.CondInlineHeader), Class: report.Approximated, Note: inline, Case: "routes/inline-headers"},
 	{Feature: feature.RouteHeader, Class: report.Exact, Case: "split/match-header"},
 
 	{Feature: feature.AccessSource, When: when(feature.CondForeignIdentity), Class: report.Exact,
@@ -85,7 +85,9 @@ var supports = feature.Table{
 	{Feature: feature.ProtocolSelection, When: when(feature.CondUDP), Class: report.Dropped, Note: noUDP},
 	{Feature: feature.ProtocolSelection, When: when(feature.CondHeadless), Class: report.Narrowed,
 		Note: "calls go straight to the pods, without a certificate, so a workload that denies by default denies them", Case: "mesh/headless"},
-	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, When: when(feature.CondTCP), Class: report.Exact, Case: "mesh/protocol"},
+	{Feature: feature.ProtocolSelection, Class: report.Approximated,
+		Note: "a path is passed on in its normal form, in which what no URI can hold is escaped: a backend hears of a brace as %7B or %7D", Case: "mesh/host-with-port"},
 
 	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with status 503", Case: "mesh/unready-backend"},
 	{Feature: feature.EstablishedConnections, Class: report.Approximated,

@@ -68,6 +68,8 @@ const (
 	OnComma On = "comma"
 	// OnOtherHost: the host that is asked for is no name of the Service that is called.
 	OnOtherHost On = "other-host"
+	// OnNobody: no account is known behind a Service that is called.
+	OnNobody On = "nobody"
 	// OnBrace: there is a curly brace in the path.
 	OnBrace On = "brace"
 )

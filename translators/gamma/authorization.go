@@ -108,7 +108,7 @@ func (b backend) Supports(t translators.Target) feature.Table {
 	if !ok {
 		return alone
 	}
-	table := slices.Clone(routing)
+	table := slices.DeleteFunc(slices.Clone(routing), func(r feature.Row) bool { return authorizes(r.Feature) })
 	for _, r := range a.Supports(to) {
 		if authorizes(r.Feature) {
 			table = append(table, r)
@@ -117,4 +117,7 @@ func (b backend) Supports(t translators.Target) feature.Table {
 	return table
 }
 
-func authorizes(f feature.Feature) bool { return feature.SpecOf(f).Unit == ir.KindWorkload }
+// authorizes: who answers where nobody is known is up to the mesh too.
+func authorizes(f feature.Feature) bool {
+	return feature.SpecOf(f).Unit == ir.KindWorkload || f == feature.UnreadyBackend
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	f "github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -108,7 +109,7 @@ func unauthorized() f.Table {
 		switch {
 		case s.Feature == f.Open: // nothing has to be said
 			out = append(out, f.Row{Feature: s.Feature, Class: report.Exact, Case: "access/default-deny-selected"})
-		case authorizes(s.Feature):
+		case s.Unit == ir.KindWorkload:
 			out = append(out, f.Row{Feature: s.Feature, Class: report.Dropped, Note: noAccess})
 		}
 	}

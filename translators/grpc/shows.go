@@ -21,6 +21,7 @@ var shows = []feature.Shown{
 	{Feature: feature.PathNormalisation, Effect: report.Allows, On: feature.OnRawPath},
 	{Feature: feature.AccessHeader, Effect: report.Denies, On: feature.OnComma},
 	{Feature: feature.Probes, Effect: report.Denies, On: feature.OnProbe},
+	{Feature: feature.UnreadyBackend, Effect: report.Denies, On: feature.OnNobody},
 	{Feature: feature.Open, Effect: report.Denies, On: feature.OnPlainText},
 	{Feature: feature.DefaultDeny, When: when(feature.CondTCP), Effect: report.Allows, On: feature.OnRaw},
 	{Feature: feature.DefaultDeny, When: when(feature.CondUDP), Effect: report.Allows, On: feature.OnRaw},

@@ -83,7 +83,8 @@ var supports = feature.Table{
 		Note: "routes compare names of methods as they are sent; a server knows each by one spelling only", Case: "mesh/grpc-calls"},
 	{Feature: feature.ProtocolSelection, Class: report.Exact, Case: "specs/grpc"},
 
-	{Feature: feature.UnreadyBackend, Class: report.Exact, Note: "the share fails with UNAVAILABLE", Case: "mesh/unready-backend"},
+	{Feature: feature.UnreadyBackend, Class: report.Approximated,
+		Note: "the share fails with UNAVAILABLE; where no account is known behind a Service its servers are told of no Listener, and without one they do not serve", Case: "routes/weights"},
 	{Feature: feature.EstablishedConnections, Class: report.Approximated,
 		Note: "a server asks its connections to go when its rules change; calls that run are finished", Case: "access/default-deny"},
 	{Feature: feature.Probes, Class: report.Narrowed,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
+	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/manifest"
 	"github.com/meshknot/meshknot/translators/report"
@@ -180,12 +181,11 @@ func (m mesh) callers(g ir.Grant) ([]any, report.Report) {
 // unjoined leaves out the matches that lines of a repeated header fulfil together
 // and none of them alone, where proxies join them with commas.
 func (m mesh) unjoined(g ir.Grant) (ir.Grant, report.Report) {
-	if !m.joined {
-		return g, nil
-	}
 	var found report.Report
 	g.Matches = slices.DeleteFunc(slices.Clone(g.Matches), func(match ir.Match) bool {
-		i := slices.IndexFunc(match.Headers, func(h ir.HeaderMatch) bool { return strings.Contains(h.Value.Value, ",") })
+		i := slices.IndexFunc(match.Headers, func(h ir.HeaderMatch) bool {
+			return (m.joined || feature.InlineHeader(h.Name)) && strings.Contains(h.Value.Value, ",")
+		})
 		if i >= 0 {
 			found = append(found, report.New(report.Refused, match.Headers[i].Ref,
 				"allowed by header: there is a comma in the value, and lines of a repeated header that are joined make it too").

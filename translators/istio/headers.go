@@ -28,7 +28,7 @@ func writeHeaders(route object, r ir.Route, good []ir.Backend) report.Report {
 		}
 		if joined {
 			found = append(found, report.New(report.Lossy, good[i].Ref,
-				"route and backend add lines to one header: Istio adds one line, with a comma between the two values").WithClass(report.Approximated))
+				"route and backend add lines to one header: Istio adds one line, with a comma between the two values").WithClass(report.Approximated).With(r.Ref))
 		}
 	}
 	return found

@@ -11,6 +11,8 @@ import (
 	"github.com/meshknot/meshknot/test/schema"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/feature"
+	"github.com/meshknot/meshknot/translators/interpret"
+	reader "github.com/meshknot/meshknot/translators/interpret/istio"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
@@ -118,6 +120,22 @@ func identified(t *testing.T, a translators.Artifact) {
 	}
 }
 
+// reading is what was made of a unit, as Istio reads it. The Services that routes
+// lead to are there.
+func reading(t *testing.T, target translators.Target, out []translators.Artifact, u ir.Unit) interpret.Mesh {
+	t.Helper()
+	w := interpret.WorldOf([]ir.Unit{u})
+	for _, name := range []string{"v1", "v2", "copies"} {
+		port := ir.Port{Number: 9080, Protocol: ir.HTTP}
+		w.Services[ir.Name{Namespace: "shop", Name: name}] = ir.Service{Namespace: "shop", Name: name, Ports: []ir.Port{port}}
+	}
+	mesh, err := reader.New(w, target, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mesh
+}
+
 // checked translates what the table leaves of a unit.
 func checked(t *testing.T, u ir.Unit, target translators.Target) ([]translators.Artifact, feature.Verdict) {
 	t.Helper()
@@ -183,6 +201,15 @@ func renamed(t *testing.T, w ir.Workload, names *strings.Replacer) ir.Workload {
 	var out ir.Workload
 	if err := json.Unmarshal([]byte(names.Replace(encode(t, w))), &out); err != nil {
 		t.Fatal(err)
+	}
+	return out
+}
+
+func list(o object, field string) []object {
+	in, _ := o[field].([]any)
+	out := make([]object, len(in))
+	for i := range in {
+		out[i] = in[i].(object)
 	}
 	return out
 }

@@ -14,11 +14,11 @@ func TestJoinedHeaders(t *testing.T) {
 	w := ir.Workload{Namespace: "shop", Account: "reviews", Enforced: true, Pods: []ir.PodClass{{Labels: map[string]string{"app": "reviews"}}},
 		Grants: []ir.Grant{{Name: ir.Name{Namespace: "shop", Name: "main"}, Ports: []ir.GrantPort{{Number: 9080}},
 			Sources: []ir.Source{{Identity: ir.Identity{Namespace: "shop", Account: "web"}}},
-			Matches: []ir.Match{header("x-list", ir.MatchExact, "a,b"), header("x-list", ir.MatchExact, "a")}}}}
-	for version, want := range map[string]int{"": 2, "1.31": 2, "1.26": 1} {
+			Matches: []ir.Match{header("x-list", ir.MatchExact, "a,b"), header("x-list", ir.MatchExact, "a"), header("accept", ir.MatchExact, "a,b")}}}}
+	for version, want := range map[string]int{"": 2, "1.31": 2, "1.26": 1} { // "accept" every Envoy joins
 		m := meshOf(translators.Target{Version: version})
 		granted, found := m.granted(w)
-		if len(granted) != 1 || len(granted[0].rules) != want || len(found) != 2-want {
+		if len(granted) != 1 || len(granted[0].rules) != want || len(found) != 3-want {
 			t.Errorf("version %q: %v, %v; want %d rules", version, granted, found, want)
 		}
 		for _, f := range found {
@@ -27,7 +27,7 @@ func TestJoinedHeaders(t *testing.T) {
 			}
 		}
 	}
-	if len(w.Grants[0].Matches) != 2 {
+	if len(w.Grants[0].Matches) != 3 {
 		t.Error("the workload was changed")
 	}
 }

@@ -19,7 +19,7 @@ func (b backend) Supports(t translators.Target) f.Table {
 
 // The tables are asked for with every unit, so they are put together once.
 var (
-	newest = together(conditional, separateHeaders, prefixRedirects, filters, general).Show(shows...)
+	newest = together(conditional, separateHeaders, prefixRedirects, filters, general).Show(shows...).Show(showsNewest...)
 	older  = together(conditional, joinedHeaders, noPrefixRedirects, filters, general).Show(shows...).Show(showsOlder...)
 )
 
@@ -52,7 +52,7 @@ var conditional = []row{
 	{f.RouteInvalidBackend, when{f.CondTLS}, report.Dropped, noTLS, ""},
 	{f.RoutePath, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RoutePath, when{f.CondEmptyValue}, report.Dropped, "Istio has no empty path to compare with", ""},
-	{f.RoutePath, when{f.CondBrace}, report.Narrowed, "a caller's proxy escapes braces in a path before it compares, so the condition holds for no request, and backends see them escaped", "mesh/brace-in-route"},
+	{f.RoutePath, when{f.CondBrace}, report.Narrowed, "a caller's proxy escapes braces in a path before it compares, so the condition holds for no request, and backends see them escaped", "routes/braces"},
 	{f.RouteMethod, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteHeader, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.RouteQuery, when{f.CondUDP}, report.Dropped, noUDP, ""},
@@ -63,7 +63,7 @@ var conditional = []row{
 	{f.RouteHeader, when{f.CondReservedHeader}, report.Dropped, "proxies write headers of this name themselves", ""},
 	{f.RouteHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
 	{f.RouteHeader, when{f.CondRepeatedName}, report.Dropped, "a VirtualService compares each header with one value", ""},
-	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "a caller's proxy finds the Service by the host that is asked for: a request for a host that is no name of the Service goes to the address that was called, past every route", "pairs/host-header"},
+	{f.RouteHeader, when{f.CondHostHeader}, report.Approximated, "a caller's proxy finds the Service by the host that is asked for: a request for a host that is no name of the Service goes to the address that was called, past every route", "routes/istio-other-host"},
 
 	{f.AccessSource, when{f.CondStarEdge}, report.Dropped, starNote, ""},
 	{f.AccessSource, when{f.CondForeignIdentity}, report.Exact, "the mesh has to trust the other trust domain's root, and istiod has to be told by PILOT_SKIP_VALIDATE_TRUST_DOMAIN that proxies take its certificates; an alias of the trust domain would let its accounts in under names of ours", "access/identity-binding"},
@@ -89,7 +89,9 @@ var conditional = []row{
 	{f.DefaultDeny, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "the policy of the whole namespace denies, for no pod of the account is known", "access/default-deny-strict"},
 	{f.DefaultDeny, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known, and Istio selects by labels", ""},
 	{f.DefaultDeny, when{f.CondSelectorCatches}, report.Narrowed, "Istio selects by labels, and pods of other accounts that carry them are closed too", "access/selector-overlap"},
+	{f.DefaultDeny, when{f.CondTCP, f.CondGRPC}, report.Approximated, greeted + "; " + proxyless, "mesh/istio-proxyless"},
 	{f.DefaultDeny, when{f.CondTCP}, report.Approximated, greeted, "access/tcp"},
+	{f.DefaultDeny, when{f.CondGRPC}, report.Approximated, proxyless, "mesh/istio-proxyless"},
 	{f.IdentityMapping, when{f.CondPodsUnknown, f.CondNamespaceDenies}, report.Relocated, "mTLS is required in the whole namespace, for no pod of the account is known", "access/default-deny-strict"},
 	{f.IdentityMapping, when{f.CondPodsUnknown}, report.Dropped, "no pod of the account is known to require mTLS of", ""},
 	{f.PathNormalisation, when{f.CondPathCondition}, report.Narrowed, "Istio's default path normalisation does not merge slashes: what is granted for /a/b is denied for /a//b", "specs/path-normalisation"},
@@ -103,15 +105,19 @@ var conditional = []row{
 // repeated header with commas before it compares: all before 1.31, the first
 // with Envoy 1.39.
 var joinedHeaders = []row{
-	{f.RouteHeader, nil, report.Approximated, joinedNote, "split/match-header"},
+	{f.RouteHeader, nil, report.Approximated, joinedNote, "routes/inline-headers"},
 	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
 	{f.AccessHeader, nil, report.Narrowed, joinedNote, "access/header-exact"},
 }
 
-// separateHeaders are the rows of minors whose Envoy compares each line alone.
+// separateHeaders are the rows of minors whose Envoy compares each line alone, but
+// of the headers of which it holds one value.
 var separateHeaders = []row{
+	{f.RouteHeader, when{f.CondPresent}, report.Exact, "", "mesh/inline-headers"},
+	{f.RouteHeader, when{f.CondInlineHeader}, report.Approximated, inlineNote, "routes/inline-headers"},
 	{f.RouteHeader, nil, report.Exact, "", "split/match-header"},
 	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
+	{f.AccessHeader, when{f.CondInlineHeader}, report.Narrowed, inlineNote + "; a grant for a value with a comma is left out", "mesh/inline-headers"},
 	{f.AccessHeader, nil, report.Exact, "", "access/header-exact"},
 }
 
@@ -164,7 +170,7 @@ var general = []row{
 	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
 	{f.AccessSelector, nil, report.Exact, "", "access/source"},
 
-	{f.DefaultDeny, nil, report.Exact, "", "access/default-deny"},
+	{f.DefaultDeny, nil, report.Exact, "for servers that have a proxy", "access/default-deny"},
 	{f.Unmatched, nil, report.Exact, "", "split/match-header"},
 	{f.Retries, nil, report.Approximated, "every route written here says none; a Service that no policy routes keeps Istio's own two", "split/weights"},
 	{f.Timeouts, nil, report.Exact, "", "split/weights"},
@@ -172,7 +178,7 @@ var general = []row{
 	{f.EncodedSlash, nil, report.Exact, "", "specs/path-normalisation"},
 	{f.Open, nil, report.Exact, "", "access/default-deny-selected"},
 	{f.IdentityMapping, nil, report.Exact, "", "access/source"},
-	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed; a request for a host that names another Service goes there", "mesh/host-with-port"},
+	{f.ProtocolSelection, nil, report.Approximated, "Istio goes by appProtocol, then by the port's name; a port that has neither is sniffed; a request for a host that names another Service goes there, and one for a host that names none goes where it was sent, past every route; a backend hears of a brace in the path as %7B or %7D", "routes/istio-other-host"},
 	{f.UnreadyBackend, nil, report.Exact, "", "split/weights"},
 	{f.EstablishedConnections, nil, report.Approximated, "a proxy drains connections that stand when a policy changes, in 45 seconds by default; until then the old one holds for them", "access/source"},
 
@@ -192,5 +198,8 @@ const (
 	wholeRequest = "the time that the caller takes to send the request does not count"
 	generated    = "Istio's proxies write this header into every request that lacks it"
 	greeted      = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
-	joinedNote   = "the lines of a repeated header are joined with commas, then compared as one"
+	// istiod makes a filter of the rules of all policies, and none where there is no rule.
+	proxyless  = "a gRPC server that istiod configures itself, without a proxy, hears nothing of a policy that allows nothing: where no grant is left, whoever has a certificate of the mesh is let in"
+	inlineNote = "a proxy joins the lines of this header with commas as they arrive, then compares them as one"
+	joinedNote = "the lines of a repeated header are joined with commas, then compared as one"
 )

@@ -169,8 +169,12 @@ func requests(to Request, callers []*ir.Identity, conds []condition, http bool) 
 }
 
 // possible reports whether a request can be made at all: a path begins with a
-// slash, or is "*", and no header holds a control character but the tab.
+// slash, or is "*", no header holds a control character but the tab, and the host
+// is one line, for servers refuse what names two (RFC 9112, section 3.2).
 func possible(q Request) bool {
+	if len(q.Headers["host"]) > 1 {
+		return false
+	}
 	for _, lines := range q.Headers {
 		if slices.ContainsFunc(lines, func(l string) bool {
 			return strings.ContainsFunc(l, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })

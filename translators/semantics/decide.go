@@ -236,9 +236,20 @@ func (m Model) route(routes []ir.Route, http bool, q Request, at report.Ref) Dec
 // decideUnknown decides a call to a Service that no unit speaks of: nothing
 // routes it, and nobody is known behind it, so its namespace decides.
 func (m Model) decideUnknown(q Request) Decision {
-	closed := m.namespaces[q.Service.Namespace] != nil
-	share := Share{Service: q.Service, Port: q.Port, Percent: 100, Allowed: !closed}
-	return Decision{Verdict: verdict(!closed), Route: "default", Shares: []Share{share}}
+	closed, because := m.closed(q.Service.Namespace)
+	share := Share{Service: q.Service, Port: q.Port, Percent: 100, Allowed: !closed, Because: because}
+	d := Decision{Verdict: verdict(!closed), Route: "default", Shares: []Share{share}, Because: because}
+	d.send(ir.Route{}, ir.Match{}, q)
+	return d
+}
+
+// closed reports whether a namespace denies calls to those in it of whom nothing
+// else is known, and the place that says so.
+func (m Model) closed(namespace string) (bool, []report.Ref) {
+	if m.namespaces[namespace] == nil {
+		return false, nil
+	}
+	return true, []report.Ref{{Kind: "Namespace", Name: namespace}}
 }
 
 func portOf(s *ir.Service, number int32) (ir.Port, bool) {
@@ -324,7 +335,8 @@ func (m Model) shares(r ir.Route, q Request) []Share {
 // admitShare decides a share at the workloads behind its backend.
 func (m Model) admitShare(s *Share, servers []ir.Identity, q Request) {
 	if len(servers) == 0 {
-		s.Allowed = m.namespaces[s.Service.Namespace] == nil
+		closed, because := m.closed(s.Service.Namespace)
+		s.Allowed, s.Because = !closed, because
 		return
 	}
 	denied := 0
@@ -369,7 +381,8 @@ func (m Model) Admits(workload ir.Name, port int32, called ir.ServicePort, q Req
 func (m Model) admits(workload ir.Name, port int32, called ir.ServicePort, q Request) (bool, []report.Ref) {
 	w := m.workloads[workload]
 	if w == nil {
-		return m.namespaces[workload.Namespace] == nil, nil
+		closed, because := m.closed(workload.Namespace)
+		return !closed, because
 	}
 	if !w.Enforced {
 		return true, nil

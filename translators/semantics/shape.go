@@ -61,8 +61,9 @@ func edited(r ir.Route) []string {
 var ownHeaders = []string{"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 
 // shape lists requests around the conditions: none met, each met, each missed in
-// one of its parts; met with the headers that are edited then; and one with two
-// lines of a header, and one with a query parameter twice, where they are asked for.
+// one of its parts; met with the headers that are edited then; each met together
+// with the next one; and one with two lines of a header, and one with a query
+// parameter twice, where they are asked for.
 func shape(to Request, conds []condition) []Request {
 	base := to
 	base.Method, base.Path = "GET", "/meshknot-unmatched"
@@ -76,6 +77,11 @@ func shape(to Request, conds []condition) []Request {
 		}
 	}
 	out = append(out, repeating(base, conds)...)
+	for i := 1; i < len(conds); i++ {
+		if q, ok := both(base, conds[i-1].Match, conds[i].Match); ok {
+			out = append(out, q)
+		}
+	}
 	return dedupe(slices.DeleteFunc(out, func(q Request) bool { return !possible(q) }))
 }
 
@@ -94,6 +100,41 @@ func met(base Request, m ir.Match) Request {
 		hit.Path = withParameter(hit.Path, p.Name, Witness(p.Value, "v"))
 	}
 	return hit
+}
+
+// both is a request that meets two conditions at once: which of them counts is up
+// to their order. It reports false where none of the few that are tried does.
+func both(base Request, a, b ir.Match) (Request, bool) {
+	if a.IsAll() || b.IsAll() { // then what meets the other meets both
+		return Request{}, false
+	}
+	q := met(base, b)
+	path, query, asked := strings.Cut(q.Path, "?")
+	if w := Witness(a.Path, path); b.Path.Matches(NormalisePath(w)) {
+		path = w
+	}
+	if q.Path = path; asked {
+		q.Path += "?" + query
+	}
+	if !a.AnyMethod() && (b.AnyMethod() || !slices.Contains(a.Methods, q.Method)) {
+		i := slices.IndexFunc(a.Methods, func(m string) bool { return b.AnyMethod() || slices.Contains(b.Methods, m) })
+		if i < 0 {
+			return q, false
+		}
+		q.Method = a.Methods[i]
+	}
+	for _, h := range a.Headers {
+		w := Witness(h.Value, "v")
+		if !slices.ContainsFunc(b.Headers, func(o ir.HeaderMatch) bool { return o.Name == h.Name && !o.Value.Matches(w) }) {
+			q.Headers[h.Name] = []string{w}
+		}
+	}
+	for _, p := range a.Query {
+		if _, there := parameter(q.Path, p.Name); !there {
+			q.Path = withParameter(q.Path, p.Name, Witness(p.Value, "v"))
+		}
+	}
+	return q, Fulfils(q, a) && Fulfils(q, b)
 }
 
 // carrying is a request with one line of each header that it does not have yet.

@@ -1,11 +1,10 @@
 package verify_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/meshknot/meshknot/internal/engine"
+	"github.com/meshknot/meshknot/test/scale"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/input"
@@ -14,65 +13,15 @@ import (
 	"github.com/meshknot/meshknot/translators/verify"
 )
 
-// mesh writes n Services, each with an account of its own that some others may
-// call by some paths, and each split with the next.
-func mesh(n int) []byte {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, block, i, i%50, i/50*50+(i+1)%50, i/250, i%250+1)
-	}
-	return []byte(b.String())
-}
-
-const block = `---
-apiVersion: v1
-kind: Service
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec: {clusterIP: 10.0.%[4]d.%[5]d, selector: {app: s%[1]d}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec:
-  selector: {matchLabels: {app: s%[1]d}}
-  template:
-    metadata: {labels: {app: s%[1]d}}
-    spec: {serviceAccountName: s%[1]d, containers: [{name: app, image: app}]}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec:
-  parentRefs: [{group: "", kind: Service, name: s%[1]d, port: 80}]
-  rules:
-  - matches: [{path: {value: /api}, headers: [{name: x-canary, value: "yes"}]}, {path: {value: /next}}]
-    backendRefs: [{name: s%[1]d, port: 80, weight: 4}, {name: s%[1]d-next, port: 80}]
-  - backendRefs: [{name: s%[1]d, port: 80}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: s%[1]d-next, namespace: n%[2]d}
-spec: {clusterIP: 10.1.%[4]d.%[5]d, selector: {app: s%[1]d}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: specs.smi-spec.io/v1alpha4
-kind: HTTPRouteGroup
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec: {matches: [{name: api, pathRegex: "/api/v[0-9]+/.*", methods: [GET, POST]}, {name: own, headers: [{x-own: "1"}]}]}
----
-apiVersion: access.smi-spec.io/v1alpha3
-kind: TrafficTarget
-metadata: {name: s%[1]d, namespace: n%[2]d}
-spec:
-  destination: {kind: ServiceAccount, name: s%[1]d, namespace: n%[2]d}
-  rules: [{kind: HTTPRouteGroup, name: s%[1]d, matches: [api, own]}]
-  sources: [{kind: ServiceAccount, name: web, namespace: front}, {kind: ServiceAccount, name: s%[3]d, namespace: n%[2]d}]
-`
+// mesh has 1,000 Services, each with an account of its own that some others may
+// call by some paths, and each with a canary.
+var mesh = scale.Mesh{Services: 1000, Routes: 1, Expressions: true, Neighbours: 1, Addressed: true}
 
 // BenchmarkVerify compares what it takes to make the configuration of 1,000
 // Services, each of them with a second one for its canary, with what it takes to
 // decide on it.
 func BenchmarkVerify(b *testing.B) {
-	set, found := input.ReadFiles([]input.File{{Name: "mesh.yaml", Data: mesh(1000)}}, input.Options{Schemas: all.Pipeline().Schemas()})
+	set, found := input.ReadFiles([]input.File{{Name: "mesh.yaml", Data: mesh.YAML()}}, input.Options{Schemas: all.Pipeline().Schemas()})
 	if len(found) > 0 {
 		b.Fatal(found[0])
 	}

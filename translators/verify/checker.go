@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"slices"
+
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
 	"github.com/meshknot/meshknot/translators/semantics"
 )
 
@@ -20,8 +23,8 @@ type checker struct {
 	explainer
 }
 
-func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece) checker {
-	c := checker{world: w, mesh: m, gateways: map[ir.Name]semantics.Model{}, explainer: newExplainer(pieces)}
+func newChecker(w interpret.World, m interpret.Mesh, out translators.Output, pieces []translators.Piece) checker {
+	c := checker{world: w, mesh: m, gateways: map[ir.Name]semantics.Model{}, explainer: newExplainer(pieces, out.Artifacts)}
 	gateways := map[ir.Name][]ir.Unit{}
 	var servers []ir.Unit
 	for _, p := range pieces {
@@ -45,7 +48,11 @@ func newChecker(w interpret.World, m interpret.Mesh, pieces []translators.Piece)
 func (c checker) unit(p translators.Piece) Result {
 	switch u := p.Unit; {
 	case u.Service != nil, u.VirtualHost != nil:
-		return c.routes(p)
+		out := c.routes(p)
+		for _, at := range c.unmanned(u) {
+			c.unknown(p, at, &out)
+		}
+		return out
 	case u.Workload != nil:
 		return c.admits(p)
 	}
@@ -69,6 +76,45 @@ func (c checker) routes(p translators.Piece) Result {
 		}
 	}
 	return out
+}
+
+// unmanned lists the ports of a Service, and of those that it sends calls to and
+// that no unit is about, behind which no account is known: no workload is asked.
+func (c checker) unmanned(u ir.Unit) []ir.ServicePort {
+	if u.Service == nil {
+		return nil
+	}
+	var out []ir.ServicePort
+	for _, p := range u.Service.Ports {
+		out = append(out, unmanned(p)...)
+	}
+	return slices.DeleteFunc(out, func(at ir.ServicePort) bool {
+		_, given := c.world.Services[at.Service]
+		own := at.Service == ir.Name{Namespace: u.Service.Namespace, Name: u.Service.Name}
+		return len(c.world.Servers[at]) > 0 || given && !own
+	})
+}
+
+// unknown asks whom the pods behind a port of a Service let in, of which nobody
+// knows which accounts they run as: the namespace decides.
+func (c checker) unknown(p translators.Piece, at ir.ServicePort, out *Result) {
+	at.Port = max(at.Port, 1)
+	pods := ir.Name{Namespace: at.Service.Namespace}
+	port, known := c.world.Port(at)
+	for _, from := range []*ir.Identity{nil, {Namespace: "meshknot-nowhere", Account: "nobody"}} {
+		q := semantics.Request{From: from, Service: at.Service, Port: at.Port, Raw: known && !port.Protocol.IsHTTP()}
+		if !q.Raw {
+			q.Method, q.Path = "GET", "/"
+		}
+		out.Asked++
+		want, _ := c.servers.Admits(pods, at.Port, at, q)
+		got := c.mesh.Admit(interpret.Arrival{Request: q, Workload: pods, Port: at.Port, Called: at})
+		if want != got.Allowed {
+			for _, d := range semantics.Differences(q, decision(want), decision(got.Allowed), Rounding) {
+				out.Differences = append(out.Differences, c.explained(p, Difference{p.Unit.Key(), q, d, nil, got.By, []report.Ref{p.Unit.Service.Ref}}))
+			}
+		}
+	}
 }
 
 // admits asks whom the pods of an account let in, class by class of pods.

@@ -14,13 +14,20 @@ type explainer struct {
 	pieces []translators.Piece
 	// made are the pieces, by their place, that made an artifact, or a part of it.
 	made map[translators.ID][]int
+	// added are the effects of the artifacts that no piece made.
+	added map[translators.ID][]report.Effect
 }
 
-func newExplainer(pieces []translators.Piece) explainer {
-	e := explainer{pieces, map[translators.ID][]int{}}
+func newExplainer(pieces []translators.Piece, all []translators.Artifact) explainer {
+	e := explainer{pieces, map[translators.ID][]int{}, map[translators.ID][]report.Effect{}}
 	for i, p := range pieces {
 		for _, a := range p.Artifacts {
 			e.made[a.ID] = append(e.made[a.ID], i)
+		}
+	}
+	for _, a := range all {
+		if len(a.Effects) > 0 {
+			e.added[a.ID] = a.Effects
 		}
 	}
 	return e
@@ -29,8 +36,8 @@ func newExplainer(pieces []translators.Piece) explainer {
 // explained returns a difference with what was said of it: a row that the unit
 // made use of, or one whose artifacts decide, shows this effect on such requests.
 // What the back end itself reports at the place that decides explains all but a
-// call that is let through; then no feature is named. So does an artifact that no
-// unit made: the back end put it there when all were joined, and reports what for.
+// call that is let through; then no feature is named. So does an artifact that the
+// back end put there when all were joined, of the effects that it is there for.
 func (e explainer) explained(p translators.Piece, d Difference) Difference {
 	if d.Shown = shownBy(p, d); d.Shown != nil {
 		return d
@@ -42,8 +49,7 @@ func (e explainer) explained(p translators.Piece, d Difference) Difference {
 			}
 		}
 	}
-	completed := slices.ContainsFunc(d.By, func(id translators.ID) bool { return len(e.made[id]) == 0 })
-	if d.Effect != report.Allows && completed {
+	if slices.ContainsFunc(d.By, func(id translators.ID) bool { return slices.Contains(e.added[id], d.Effect) }) {
 		d.Shown = &feature.Shown{Effect: d.Effect}
 		return d
 	}

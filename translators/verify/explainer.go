@@ -8,8 +8,10 @@ import (
 // elsewhere, such as in a mesh that runs.
 type Explainer struct{ explainer }
 
-// NewExplainer makes one for the pieces of an output.
-func NewExplainer(pieces []translators.Piece) Explainer { return Explainer{newExplainer(pieces)} }
+// NewExplainer makes one for an output, and for the pieces that it was assembled of.
+func NewExplainer(out translators.Output, pieces []translators.Piece) Explainer {
+	return Explainer{newExplainer(pieces, out.Artifacts)}
+}
 
 // Explain returns a difference in what its Unit was asked with what was said of
 // it, as Check does; Shown stays nil where nothing was.

@@ -78,6 +78,8 @@ func HasIn(u ir.Unit, d Difference, on feature.On) bool {
 			slices.ContainsFunc(d.By, own) && (d.Want == "status 404" || !own(d.By[0]))
 	case feature.OnUnrouted:
 		return u.Service != nil && !slices.ContainsFunc(u.Service.Ports, func(p ir.Port) bool { return len(p.AllRoutes()) > 1 })
+	case feature.OnNobody:
+		return u.Service != nil && slices.ContainsFunc(u.Service.Ports, func(p ir.Port) bool { return len(unmanned(p)) > 0 })
 	case feature.OnOthers:
 		return u.Key() != d.Unit
 	}
@@ -89,6 +91,20 @@ func views(s ir.Service, namespace string) bool {
 	return slices.ContainsFunc(s.Ports, func(p ir.Port) bool {
 		return slices.ContainsFunc(p.Views, func(v ir.View) bool { return v.Namespace == namespace })
 	})
+}
+
+// unmanned lists the backends of a port behind which the unit knows no account.
+func unmanned(p ir.Port) []ir.ServicePort {
+	var out []ir.ServicePort
+	for _, r := range p.AllRoutes() {
+		for _, b := range r.Backends {
+			at := ir.ServicePort{Service: b.Service, Port: b.Port}
+			if b.Invalid == "" && b.Weight > 0 && len(b.Servers) == 0 && !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
 }
 
 // namesPort reports whether anything of a workload speaks of a port.

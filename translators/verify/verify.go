@@ -51,7 +51,7 @@ func Check(w interpret.World, read interpret.New, out translators.Output, pieces
 	if err != nil {
 		return Result{}, err
 	}
-	c := newChecker(w, mesh, pieces)
+	c := newChecker(w, mesh, out, pieces)
 	found := make([]Result, len(pieces))
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))

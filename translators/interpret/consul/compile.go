@@ -151,6 +151,8 @@ func (c *compiler) resolve(service, subset string, weight float32, edits []*leve
 	}
 	if len(c.mesh.known[service]) == 0 {
 		t.missing = "nobody is the service " + service
+	}
+	if len(c.mesh.known[service]) != 1 { // who is found there is a matter of all Services of the name
 		c.meet("service-defaults", service)
 	}
 	return []target{t}

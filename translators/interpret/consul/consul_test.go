@@ -1,27 +1,21 @@
 package consul_test
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/meshknot/meshknot/test/golden"
 	"github.com/meshknot/meshknot/translators"
 	backend "github.com/meshknot/meshknot/translators/consul"
-	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/interpret/consul"
-	"github.com/meshknot/meshknot/translators/verify"
 )
 
 func load(t *testing.T) []golden.Case {
 	t.Helper()
-	cases, err := golden.Load("../../../test/cases")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cases
+	return golden.Cases(t, "../../../test/cases")
 }
 
 // Every request of every case is decided as it is meant to be, or as the table
@@ -35,23 +29,8 @@ func TestCases(t *testing.T) {
 				target.Options = map[string]string{}
 			}
 			maps.Copy(target.Options, options)
-			var pieces []translators.Piece
-			for _, u := range run.Units {
-				pieces = append(pieces, translators.Translate(u, backend.New(), target, c.Waivers))
-			}
-			out := translators.Assemble(backend.New(), target, pieces, c.Waivers)
-			if out.Withheld {
-				continue
-			}
-			found, err := verify.Check(interpret.WorldOf(run.Units), consul.New, out, pieces)
-			if err != nil {
-				t.Errorf("%s, %v: %v", c.Name, options, err)
-			}
-			for _, d := range found.Differences {
-				if d.Shown == nil {
-					t.Errorf("%s, %v: %s: %s: %s by %v", c.Name, options, d.Unit, d.Request, d.Difference, d.By)
-				}
-			}
+			result, err := run.Verify(c, backend.New(), target, consul.New)
+			golden.Explained(t, fmt.Sprintf("%s, %v", c.Name, options), result, err)
 		}
 	}
 }
@@ -73,8 +52,8 @@ var (
 )
 
 // field is a field, whatever the names in it are, in the words of an entry.
-func field(f string) string {
-	f = named.ReplaceAllString(f, "$1$2.*")
+func field(r golden.Removed) string {
+	f := named.ReplaceAllString(r.Field, "$1$2.*")
 	if rest, ok := strings.CutPrefix(f, "spec."); ok {
 		f = initial.ReplaceAllStringFunc(rest, strings.ToUpper)
 		f = strings.NewReplacer("Http", "HTTP").Replace(f)
@@ -84,26 +63,5 @@ func field(f string) string {
 
 // What is left out of an entry is noticed, of every field that decides anything.
 func TestRemovals(t *testing.T) {
-	cases := load(t)
-	noticed, tried, err := golden.Noticed(cases, "consul", consul.New, 25, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]int{}
-	for r := range tried {
-		seen[field(r.Field)] += noticed[r]
-	}
-	for _, f := range slices.Sorted(maps.Keys(seen)) {
-		switch why, ok := idle[f]; {
-		case !ok && seen[f] == 0:
-			t.Errorf("%s: nobody notices that it is missing", f)
-		case ok && seen[f] > 0:
-			t.Errorf("%s: it is said to decide nothing (%s), and does", f, why)
-		}
-	}
-	for f := range idle {
-		if _, ok := seen[f]; !ok {
-			t.Errorf("%s: there is no such field", f)
-		}
-	}
+	golden.Leaves{Cases: load(t), Backend: "consul", Read: consul.New, Tries: 25}.Account(t, idle, field, 150)
 }

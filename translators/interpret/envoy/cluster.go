@@ -2,8 +2,6 @@ package envoy
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -46,7 +44,7 @@ func readCluster(w interpret.World, trustDomain string, c *clusterv3.Cluster) (c
 		if name == "" {
 			name = c.GetName()
 		}
-		out.to = servicePort(name)
+		out.to = xds.ServicePort(name)
 		return out, out.secure(w, trustDomain, c.GetTransportSocket())
 	case clusterv3.Cluster_STATIC:
 		for _, locality := range c.GetLoadAssignment().GetEndpoints() {
@@ -57,18 +55,6 @@ func readCluster(w interpret.World, trustDomain string, c *clusterv3.Cluster) (c
 		return out, nil
 	}
 	return out, fmt.Errorf("type %s is not understood", c.GetType())
-}
-
-// servicePort reads what the endpoints are of: "reviews.shop:9080", or
-// "reviews.shop" for whichever port is called. The name of a Service has no dot.
-func servicePort(name string) ir.ServicePort {
-	name, port, _ := strings.Cut(name, ":")
-	service, namespace, ok := strings.Cut(name, ".")
-	n, err := strconv.ParseInt(port, 10, 32)
-	if !ok || port != "" && err != nil {
-		return ir.ServicePort{}
-	}
-	return ir.ServicePort{Service: ir.Name{Namespace: namespace, Name: service}, Port: int32(n)}
 }
 
 // secure reads how a caller proves who it is and whom it takes for the server.
@@ -83,60 +69,35 @@ func (c *cluster) secure(w interpret.World, trustDomain string, s *corev3.Transp
 	if err := xds.UnpackTo(s.GetTypedConfig(), context); err != nil {
 		return err
 	}
-	secured, err := readTLS(context.GetCommonTlsContext())
+	tls, err := readTLS(context.GetCommonTlsContext())
 	if err != nil {
 		return err
 	}
-	c.alpn = secured.alpn
-	if !secured.proves || !secured.verifies {
+	c.alpn = context.GetCommonTlsContext().GetAlpnProtocols()
+	if !tls.Proves || !tls.Verifies {
 		c.fails = "caller and server do not prove who they are"
 		return nil
 	}
-	for _, id := range w.Servers[c.to] {
-		if uri := id.URI(trustDomain); !secured.accepts(uri) {
-			c.fails = uri + " is not taken for the server"
-		}
-	}
+	c.fails = tls.Refuses(w.Servers[c.to], trustDomain)
 	return nil
 }
 
-// secured is what TLS demands of the other side.
-type secured struct {
-	// proves: an own certificate is shown. verifies: the other's is checked.
-	proves, verifies bool
-	names            []func(string) bool
-	alpn             []string
-}
-
-func readTLS(c *tlsv3.CommonTlsContext) (secured, error) {
-	out := secured{alpn: c.GetAlpnProtocols()}
+func readTLS(c *tlsv3.CommonTlsContext) (xds.Secured, error) {
+	out := xds.Secured{}
 	for _, s := range c.GetTlsCertificateSdsSecretConfigs() {
-		out.proves = out.proves || s.GetName() != ""
+		out.Proves = out.Proves || s.GetName() != ""
 	}
 	combined := c.GetCombinedValidationContext()
-	out.verifies = combined.GetValidationContextSdsSecretConfig().GetName() != ""
+	out.Verifies = combined.GetValidationContextSdsSecretConfig().GetName() != ""
 	for _, m := range combined.GetDefaultValidationContext().GetMatchTypedSubjectAltNames() {
 		if m.GetSanType() != tlsv3.SubjectAltNameMatcher_URI {
 			return out, fmt.Errorf("a name of type %s is not understood", m.GetSanType())
 		}
-		one, err := xds.StringMatcher(m.GetMatcher())
-		if err != nil {
+		if err := out.Expect(m.GetMatcher()); err != nil {
 			return out, err
 		}
-		out.names = append(out.names, one)
 	}
 	return out, nil
-}
-
-// accepts reports whether the other side may be called so: whoever it is where
-// no name is asked for.
-func (s secured) accepts(uri string) bool {
-	for _, one := range s.names {
-		if one(uri) {
-			return true
-		}
-	}
-	return len(s.names) == 0
 }
 
 func socket(a *corev3.Address) string {

@@ -12,7 +12,6 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
@@ -55,11 +54,8 @@ func New(w interpret.World, t translators.Target, artifacts []translators.Artifa
 }
 
 func (m *mesh) read(a translators.Artifact) error {
-	name := ""
-	if message, ok := a.Payload.(proto.Message); ok {
-		if err := xds.Valid(message); err != nil {
-			return err
-		}
+	if err := xds.Check(a); err != nil {
+		return err
 	}
 	switch r := a.Payload.(type) {
 	case *clusterv3.Cluster:
@@ -67,20 +63,17 @@ func (m *mesh) read(a translators.Artifact) error {
 		if err != nil {
 			return err
 		}
-		name = r.GetName()
 		m.clusters.Add(a, c)
 		if c.alpn != nil {
 			m.alpn = c.alpn
 		}
 		m.said[c.to] = c.alpn
 	case *endpointv3.ClusterLoadAssignment: // which addresses there are is no policy
-		name = r.GetClusterName()
 	case *routev3.RouteConfiguration:
 		c, err := readRoutes(r)
 		if err != nil {
 			return err
 		}
-		name = r.GetName()
 		m.routes.Add(a, c)
 	case *listenerv3.Listener:
 		l, err := readListener(r)
@@ -90,7 +83,6 @@ func (m *mesh) read(a translators.Artifact) error {
 		if l.bound && !m.options.local(l.address) {
 			return fmt.Errorf("cannot listen at %s, which is no address of the proxy", l.address)
 		}
-		name = r.GetName()
 		m.listeners.Add(a, l)
 		if m.at[l.address] == nil {
 			m.at[l.address] = map[ir.Audience]string{}
@@ -98,12 +90,9 @@ func (m *mesh) read(a translators.Artifact) error {
 		if other, ok := m.at[l.address][a.Audience]; ok {
 			return fmt.Errorf("listens at %s, where %s does", l.address, other)
 		}
-		m.at[l.address][a.Audience] = name
+		m.at[l.address][a.Audience] = r.GetName()
 	default:
 		return fmt.Errorf("%T is no resource", a.Payload)
-	}
-	if name != a.ID.Name {
-		return fmt.Errorf("calls itself %q", name)
 	}
 	return nil
 }

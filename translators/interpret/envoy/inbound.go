@@ -66,8 +66,8 @@ func (m *mesh) enters(a interpret.Arrival, c *chain, process string, proxy ir.Id
 	}
 	who := xds.Arrival{Connection: true, Port: uint32(a.Port)}
 	if c.tls != nil {
-		who.Principal, who.Certified = a.Request.From.URI(m.trustDomain), c.tls.verifies
-		if !c.tls.accepts(who.Principal) {
+		who.Principal, who.Certified = a.Request.From.URI(m.trustDomain), c.tls.Verifies
+		if !c.tls.Accepts(who.Principal) {
 			return false
 		}
 	}
@@ -86,7 +86,7 @@ func (m *mesh) enters(a interpret.Arrival, c *chain, process string, proxy ir.Id
 		target += "?" + query
 	}
 	who.Connection, who.Call = false, xds.Call{Path: path, Query: query, Lines: lineReader(a.Request, target)}
-	if !lets(c.http.rules, who) {
+	if !lets(c.http.Rules, who) {
 		return false
 	}
 	for _, r := range c.http.routes.of(sent(a.Request, "").Host) {

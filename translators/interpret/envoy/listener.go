@@ -3,15 +3,10 @@ package envoy
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
-	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
-	httprbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
-	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
 	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -43,7 +38,7 @@ type chain struct {
 	transport string // "": any
 	protocols []string
 	// tls is what is asked of callers; nil where no TLS is spoken.
-	tls   *secured
+	tls   *xds.Secured
 	rules []xds.Rule // for the connection
 	http  *manager   // either requests are looked at
 	tcp   []share    // or bytes are passed on
@@ -52,9 +47,7 @@ type chain struct {
 // manager handles HTTP.
 type manager struct {
 	reading
-	rules []xds.Rule // for requests
-	// faults: shares may answer with a fault.
-	faults bool
+	xds.Filters
 	// rds names the routes, where they are not the manager's own.
 	rds    string
 	routes routes
@@ -114,15 +107,15 @@ func readChain(c *listenerv3.FilterChain) (*chain, error) {
 		if err := xds.UnpackTo(s.GetTypedConfig(), context); err != nil {
 			return nil, err
 		}
-		secured, err := readTLS(context.GetCommonTlsContext())
+		tls, err := readTLS(context.GetCommonTlsContext())
 		if err != nil {
 			return nil, err
 		}
-		if !secured.proves {
+		if !tls.Proves {
 			return nil, errors.New("TLS without a certificate is refused")
 		}
-		secured.verifies = secured.verifies && context.GetRequireClientCertificate().GetValue()
-		out.tls = &secured
+		tls.Verifies = tls.Verifies && context.GetRequireClientCertificate().GetValue()
+		out.tls = &tls
 	}
 	for _, f := range c.GetFilters() {
 		if out.http != nil || out.tcp != nil {
@@ -149,8 +142,9 @@ func (c *chain) readFilter(f *listenerv3.Filter) error {
 	case *tcpv3.TcpProxy:
 		c.tcp, err = readProxy(config)
 	case *netrbacv3.RBAC:
-		var rule xds.Rule
-		if rule, err = readRules(config.GetRules()); rule != nil {
+		if config.GetRules() != nil { // else nothing is enforced
+			var rule xds.Rule
+			rule, err = xds.Rules(config.GetRules())
 			c.rules = append(c.rules, rule)
 		}
 		if config.GetStatPrefix() == "" {
@@ -160,14 +154,6 @@ func (c *chain) readFilter(f *listenerv3.Filter) error {
 		err = fmt.Errorf("%T is not understood", config)
 	}
 	return err
-}
-
-// readRules returns nil where nothing is enforced.
-func readRules(r *rbacconfigv3.RBAC) (xds.Rule, error) {
-	if r == nil {
-		return nil, nil
-	}
-	return xds.Rules(r)
 }
 
 func readProxy(p *tcpv3.TcpProxy) ([]share, error) {
@@ -186,10 +172,7 @@ func readProxy(p *tcpv3.TcpProxy) ([]share, error) {
 		total += uint64(c.GetWeight())
 		out = append(out, share{cluster: c.GetName(), weight: c.GetWeight()})
 	}
-	if total == 0 || total > math.MaxUint32 {
-		return nil, fmt.Errorf("weights that sum up to %d are refused", total)
-	}
-	return out, nil
+	return out, xds.Total(total)
 }
 
 func readManager(m *hcmv3.HttpConnectionManager) (*manager, error) {
@@ -209,56 +192,21 @@ func readManager(m *hcmv3.HttpConnectionManager) (*manager, error) {
 	if d := given(m.GetStreamIdleTimeout()); d != nil {
 		out.streamEnd = *d
 	}
+	var err error
 	switch r := m.GetRouteSpecifier().(type) {
 	case *hcmv3.HttpConnectionManager_Rds:
 		if out.rds = r.Rds.GetRouteConfigName(); out.rds == "" || r.Rds.GetConfigSource().GetConfigSourceSpecifier() == nil {
 			return nil, errors.New("routes that come from nowhere are refused")
 		}
 	case *hcmv3.HttpConnectionManager_RouteConfig:
-		var err error
 		if out.routes, err = readRoutes(r.RouteConfig); err != nil {
 			return nil, err
 		}
 	default:
 		return nil, fmt.Errorf("routes by %T are not understood", r)
 	}
-	return out, out.readFilters(m.GetHttpFilters())
-}
-
-func (m *manager) readFilters(all []*hcmv3.HttpFilter) error {
-	routed := false
-	for _, f := range all {
-		message, err := xds.Unpack(f.GetTypedConfig())
-		if err != nil {
-			return err
-		}
-		if routed {
-			return fmt.Errorf("filter %s stands behind the router", f.GetName())
-		}
-		switch c := message.(type) {
-		case *routerv3.Router:
-			routed = true
-		case *faultv3.HTTPFault:
-			m.faults = m.faults || f.GetName() == faultFilter
-			if c.GetAbort() != nil || c.GetDelay() != nil {
-				return errors.New("a fault for every route is not understood")
-			}
-		case *httprbacv3.RBAC:
-			rule, err := readRules(c.GetRules())
-			if err != nil {
-				return err
-			}
-			if rule != nil {
-				m.rules = append(m.rules, rule)
-			}
-		default:
-			return fmt.Errorf("filter %s, %T, is not understood", f.GetName(), c)
-		}
-	}
-	if !routed {
-		return errors.New("the last filter is not the router")
-	}
-	return nil
+	out.Filters, err = xds.HTTPFilters(m.GetHttpFilters(), xds.Rules)
+	return out, err
 }
 
 // arrived is a connection as a listener sees it.

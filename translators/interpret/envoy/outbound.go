@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
+	"github.com/meshknot/meshknot/translators/interpret/sidecar"
 	"github.com/meshknot/meshknot/translators/interpret/xds"
 	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/semantics"
@@ -81,7 +82,7 @@ func (m *mesh) uncaught(a *asked, s ir.Service, p ir.Port) interpret.Routed {
 	if _, ok := m.routes.For(name, a.proxy); !ok || s.Headless || !p.Protocol.IsHTTP() {
 		return m.straight(a)
 	}
-	return m.handle(a, &manager{rds: name, faults: true,
+	return m.handle(a, &manager{rds: name, Filters: xds.Filters{Faults: true},
 		reading: reading{normalise: true, merge: true, escaped: hcmv3.HttpConnectionManager_KEEP_UNCHANGED}})
 }
 
@@ -186,20 +187,9 @@ func lineReader(q semantics.Request, target string) func(string) []string {
 	}
 }
 
-// inline are the headers of which Envoy holds one value, beside its own: lines that
-// arrive are joined by a comma. Of all others it holds each line.
-var inline = map[string]bool{
-	"accept": true, "accept-encoding": true, "access-control-request-headers": true, "access-control-request-method": true,
-	"authorization": true, "cache-control": true, "content-encoding": true, "content-type": true, "expect": true,
-	"grpc-accept-encoding": true, "grpc-timeout": true, "if-match": true, "if-modified-since": true, "if-none-match": true,
-	"if-range": true, "if-unmodified-since": true, "origin": true, "pragma": true, "proxy-status": true, "referer": true,
-	"te": true, "user-agent": true, "via": true, "x-client-trace-id": true, "x-forwarded-client-cert": true,
-	"x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-port": true, "x-forwarded-proto": true, "x-request-id": true,
-}
-
 // Inline reports whether lines of a header, by its name in lower case, are joined
 // as they arrive.
-func Inline(name string) bool { return inline[name] || strings.HasPrefix(name, "x-envoy-") }
+func Inline(name string) bool { return sidecar.Inline(name) }
 
 func joined(name string, lines []string) []string {
 	if len(lines) < 2 || !Inline(name) {
@@ -228,7 +218,7 @@ func (m *mesh) take(a *asked, h *manager, r route, t taken) interpret.Routed {
 	if t.asked {
 		target += "?" + t.query
 	}
-	d := semantics.Decision{Verdict: semantics.Allow, Sent: sent(a.Request, target), Shares: m.shares(a, r, h.faults)}
+	d := semantics.Decision{Verdict: semantics.Allow, Sent: sent(a.Request, target), Shares: m.shares(a, r, h.Faults)}
 	for _, c := range r.mirrors {
 		if s, _ := m.destination(a, c.cluster); s.Invalid == "" && c.percent > 0 {
 			s.Percent = c.percent

@@ -3,7 +3,6 @@ package envoy
 import (
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"sort"
 	"strings"
@@ -11,17 +10,11 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/meshknot/meshknot/translators/interpret/xds"
 )
-
-// faultFilter is the name under which shares have faults of their own.
-const faultFilter = "envoy.filters.http.fault"
 
 // defaultTimeout ends requests whose route says nothing of time.
 const defaultTimeout = 15 * time.Second
@@ -230,7 +223,7 @@ func (r *route) readAction(a *routev3.RouteAction) error {
 	for _, m := range a.GetRequestMirrorPolicies() {
 		percent := 100.0
 		if f := m.GetRuntimeFraction().GetDefaultValue(); m.GetRuntimeFraction() != nil {
-			percent = percentOf(f)
+			percent = xds.Percent(f)
 		}
 		r.mirrors = append(r.mirrors, mirror{m.GetCluster(), percent})
 	}
@@ -247,12 +240,6 @@ func given(d *durationpb.Duration) *time.Duration {
 	return &out
 }
 
-func percentOf(f *typev3.FractionalPercent) float64 {
-	of := map[typev3.FractionalPercent_DenominatorType]float64{typev3.FractionalPercent_HUNDRED: 1,
-		typev3.FractionalPercent_TEN_THOUSAND: 100, typev3.FractionalPercent_MILLION: 10_000}
-	return min(100, float64(f.GetNumerator())/of[f.GetDenominator()])
-}
-
 func (r *route) readShares(w *routev3.WeightedCluster) error {
 	var total uint64
 	for _, c := range w.GetClusters() {
@@ -266,41 +253,16 @@ func (r *route) readShares(w *routev3.WeightedCluster) error {
 		}
 		s := share{cluster: c.GetName(), weight: c.GetWeight().GetValue(), host: c.GetHostRewriteLiteral(), request: edits.request, response: edits.response}
 		for name, config := range c.GetTypedPerFilterConfig() {
-			if name != faultFilter {
+			if name != xds.FaultFilter {
 				return fmt.Errorf("a configuration of %s for a share is not understood", name)
 			}
-			if s.abort, err = readFault(config); err != nil {
+			if s.abort, err = xds.Fault(config); err != nil {
 				return err
 			}
 		}
 		r.shares = append(r.shares, s)
 	}
-	if total == 0 || total > math.MaxUint32 {
-		return fmt.Errorf("weights that sum up to %d are refused", total)
-	}
-	return nil
-}
-
-// readFault returns the status that a fault answers every request with, or zero.
-func readFault(config *anypb.Any) (int, error) {
-	f := &faultv3.HTTPFault{}
-	if err := xds.UnpackTo(config, f); err != nil {
-		return 0, err
-	}
-	if f.GetDelay() != nil || len(f.GetHeaders()) > 0 || f.GetUpstreamCluster() != "" {
-		return 0, errors.New("a fault with conditions or delay is not understood")
-	}
-	switch percent := percentOf(f.GetAbort().GetPercentage()); {
-	case percent == 0:
-		return 0, nil
-	case percent < 100:
-		return 0, errors.New("a fault for some requests is not understood")
-	}
-	status := int(f.GetAbort().GetHttpStatus())
-	if status < 200 || status > 599 {
-		return 0, fmt.Errorf("a fault with status %d is refused", status)
-	}
-	return status, nil
+	return xds.Total(total)
 }
 
 // rewrite is what takes the place of a path.

@@ -1,10 +1,9 @@
 package grpc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -36,26 +35,14 @@ func readCluster(w interpret.World, trustDomain string, c *clusterv3.Cluster) (c
 	case len(c.GetTransportSocketMatches()) > 0:
 		return out, errors.New("transport_socket_matches are refused")
 	case eds.GetServiceName() != "":
-		out.to = servicePort(eds.GetServiceName())
+		out.to = xds.ServicePort(eds.GetServiceName())
 	default:
-		out.to = servicePort(c.GetName())
+		out.to = xds.ServicePort(c.GetName())
 	}
 	if out.to.Service == (ir.Name{}) {
 		return out, nil
 	}
 	return out, out.secure(w, trustDomain, c.GetTransportSocket())
-}
-
-// servicePort reads what endpoints are of: "reviews.shop:9080", or
-// "reviews.shop" for whichever port is called. The name of a Service has no dot.
-func servicePort(name string) ir.ServicePort {
-	name, port, _ := strings.Cut(name, ":")
-	service, namespace, ok := strings.Cut(name, ".")
-	n, err := strconv.ParseInt(port, 10, 32)
-	if !ok || port != "" && err != nil {
-		return ir.ServicePort{}
-	}
-	return ir.ServicePort{Service: ir.Name{Namespace: namespace, Name: service}, Port: int32(n)}
 }
 
 // secure reads how a client proves who it is and whom it takes for the server. One
@@ -73,58 +60,34 @@ func (c *cluster) secure(w interpret.World, trustDomain string, s *corev3.Transp
 	switch {
 	case err != nil:
 		return err
-	case !tls.verifies:
+	case !tls.Verifies:
 		return errors.New("a client that does not check the server's certificate is refused")
-	case !tls.proves:
+	case !tls.Proves:
 		c.fails = "the client does not prove who it is"
 	}
-	for _, id := range w.Servers[c.to] {
-		if uri := id.URI(trustDomain); !tls.accepts(uri) {
-			c.fails = uri + " is not taken for the server"
-		}
-	}
+	c.fails = cmp.Or(tls.Refuses(w.Servers[c.to], trustDomain), c.fails)
 	return nil
-}
-
-// secured is what TLS demands of the other side.
-type secured struct {
-	// proves: an own certificate is shown. verifies: the other's is checked.
-	proves, verifies bool
-	names            []func(string) bool
 }
 
 // readTLS reads what both sides of TLS have: certificates come from provider
 // instances of the bootstrap, and from nowhere else.
-func readTLS(name string, c *tlsv3.CommonTlsContext) (secured, error) {
+func readTLS(name string, c *tlsv3.CommonTlsContext) (xds.Secured, error) {
 	if name != "envoy.transport_sockets.tls" {
-		return secured{}, fmt.Errorf("transport socket %q is refused", name)
+		return xds.Secured{}, fmt.Errorf("transport socket %q is refused", name)
 	}
 	if len(c.GetTlsCertificateSdsSecretConfigs()) > 0 || len(c.GetTlsCertificates()) > 0 || c.GetValidationContextSdsSecretConfig() != nil || len(c.GetAlpnProtocols()) > 0 {
-		return secured{}, errors.New("secrets, and protocols of TLS, are refused")
+		return xds.Secured{}, errors.New("secrets, and protocols of TLS, are refused")
 	}
 	validation := c.GetValidationContext()
 	if combined := c.GetCombinedValidationContext(); combined != nil {
 		validation = combined.GetDefaultValidationContext()
 	}
-	out := secured{proves: c.GetTlsCertificateProviderInstance().GetInstanceName() != "",
-		verifies: validation.GetCaCertificateProviderInstance().GetInstanceName() != ""}
+	out := xds.Secured{Proves: c.GetTlsCertificateProviderInstance().GetInstanceName() != "",
+		Verifies: validation.GetCaCertificateProviderInstance().GetInstanceName() != ""}
 	for _, m := range validation.GetMatchSubjectAltNames() { //nolint:staticcheck // gRPC reads no newer field
-		one, err := xds.StringMatcher(m)
-		if err != nil {
+		if err := out.Expect(m); err != nil {
 			return out, err
 		}
-		out.names = append(out.names, one)
 	}
 	return out, nil
-}
-
-// accepts reports whether the other side may be called so: whoever it is where
-// no name is asked for.
-func (s secured) accepts(uri string) bool {
-	for _, one := range s.names {
-		if one(uri) {
-			return true
-		}
-	}
-	return len(s.names) == 0
 }

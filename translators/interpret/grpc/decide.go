@@ -82,11 +82,14 @@ func (m *mesh) take(q semantics.Request, proxy ir.Identity, h manager, all []rou
 	for _, s := range all[i].shares {
 		to, id := m.destination(q, proxy, s.cluster)
 		by = append(by, id...)
-		if s.abort != 0 && h.faults {
+		if s.abort != 0 && h.Faults {
 			to = semantics.Share{Allowed: true, Invalid: "a fault answers", Status: s.abort}
 		}
 		to.Percent = 100 * float64(s.weight) / total
 		d.Shares = append(d.Shares, to)
+	}
+	if code := faulty(d.Shares); code != 0 {
+		return interpret.Routed{Decision: status(code), By: by}
 	}
 	slices.SortStableFunc(d.Shares, func(a, b semantics.Share) int { return a.Service.Compare(b.Service) })
 	d.Timeout.Request = h.timeout
@@ -94,6 +97,15 @@ func (m *mesh) take(q semantics.Request, proxy ir.Identity, h manager, all []rou
 		d.Timeout.Request = max(*t, time.Duration(0))
 	}
 	return interpret.Routed{Decision: d, By: by}
+}
+
+// faulty is the status that every call hears, whichever share it falls to: the client
+// answers by itself then. It is zero where some call is sent on, or hears another.
+func faulty(shares []semantics.Share) int {
+	if len(shares) == 0 || slices.ContainsFunc(shares, func(s semantics.Share) bool { return s.Invalid == "" || s.Status != shares[0].Status }) {
+		return 0
+	}
+	return shares[0].Status
 }
 
 // metadata finds the values of a header as clients compare them: the lines joined
@@ -134,8 +146,9 @@ func (m *mesh) destination(q semantics.Request, proxy ir.Identity, name string) 
 }
 
 // Admit implements interpret.Mesh. A port on which HTTP is known to be spoken is a
-// server of gRPC, which asks for its Listener, and does not serve without one. What
-// else there is hears nothing of xDS, and lets in everybody.
+// server of gRPC, which asks for its Listener, and does not serve without one; so is
+// whatever answers calls, where nobody knows which account it runs as. What else
+// there is hears nothing of xDS, and lets in everybody.
 func (m *mesh) Admit(a interpret.Arrival) interpret.Admission {
 	at := m.hostPort(a.Workload, a.Port)
 	s, ok := m.servers.For("grpc/server/"+a.Workload.Namespace+"/"+a.Workload.Name+"/"+at,
@@ -151,8 +164,12 @@ func (m *mesh) Admit(a interpret.Arrival) interpret.Admission {
 	return interpret.Admission{Allowed: m.lets(a, s.Value), By: []translators.ID{s.ID}}
 }
 
-// serves reports whether a workload is known to speak HTTP on a port.
+// serves reports whether a workload is known to speak HTTP on a port, or is not
+// known at all.
 func (m *mesh) serves(w ir.Name, port int32) bool {
+	if _, known := m.world.Workloads[w]; !known {
+		return true
+	}
 	return slices.ContainsFunc(m.world.Workloads[w].Ports, func(p ir.WorkloadPort) bool {
 		return p.Number == port && p.Protocol.IsHTTP()
 	})
@@ -168,12 +185,12 @@ func (m *mesh) lets(a interpret.Arrival, s server) bool {
 	path, query, _ := strings.Cut(q.Path, "?")
 	who := xds.Arrival{Port: uint32(a.Port), Call: xds.Call{Path: path, Query: query, Lines: incoming(q)}}
 	if s.tls != nil {
-		who.Principal, who.Certified = q.From.URI(m.trustDomain), s.demands && s.tls.verifies
-		if s.demands && !s.tls.accepts(who.Principal) {
+		who.Principal, who.Certified = q.From.URI(m.trustDomain), s.demands && s.tls.Verifies
+		if s.demands && !s.tls.Accepts(who.Principal) {
 			return false
 		}
 	}
-	if slices.ContainsFunc(s.rules, func(r xds.Rule) bool { return !r(who) }) {
+	if slices.ContainsFunc(s.Rules, func(r xds.Rule) bool { return !r(who) }) {
 		return false
 	}
 	all := s.routes.of(strings.Join(q.Headers["host"], ""))

@@ -14,7 +14,6 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
@@ -47,11 +46,8 @@ func New(w interpret.World, t translators.Target, artifacts []translators.Artifa
 }
 
 func (m *mesh) read(a translators.Artifact) error {
-	name := ""
-	if message, ok := a.Payload.(proto.Message); ok {
-		if err := xds.Valid(message); err != nil {
-			return err
-		}
+	if err := xds.Check(a); err != nil {
+		return err
 	}
 	switch r := a.Payload.(type) {
 	case *clusterv3.Cluster:
@@ -59,10 +55,8 @@ func (m *mesh) read(a translators.Artifact) error {
 		if err != nil {
 			return err
 		}
-		name = r.GetName()
 		m.clusters.Add(a, c)
 	case *endpointv3.ClusterLoadAssignment: // which addresses there are is no policy
-		name = r.GetClusterName()
 		if err := checkEndpoints(r); err != nil {
 			return err
 		}
@@ -71,18 +65,13 @@ func (m *mesh) read(a translators.Artifact) error {
 		if err != nil {
 			return err
 		}
-		name = r.GetName()
 		m.routes.Add(a, c)
 	case *listenerv3.Listener:
-		name = r.GetName()
 		if err := m.readListener(a, r); err != nil {
 			return err
 		}
 	default:
 		return fmt.Errorf("%T is no resource", a.Payload)
-	}
-	if name != a.ID.Name {
-		return fmt.Errorf("calls itself %q", name)
 	}
 	return nil
 }

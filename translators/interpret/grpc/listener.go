@@ -8,9 +8,6 @@ import (
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
-	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
-	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
-	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
@@ -25,16 +22,14 @@ type client struct{ manager }
 type server struct {
 	manager
 	address string
-	tls     *secured
+	tls     *xds.Secured
 	// demands: nobody gets in without a certificate.
 	demands bool
 }
 
 // manager handles calls.
 type manager struct {
-	rules []xds.Rule
-	// faults: shares may answer with a fault.
-	faults bool
+	xds.Filters
 	rds    string // names the routes, where they are not here
 	routes routes
 	// timeout of calls whose route says nothing of time.
@@ -89,9 +84,9 @@ func readServer(l *listenerv3.Listener) (server, error) {
 	}
 	out.tls, out.demands = &tls, context.GetRequireClientCertificate().GetValue()
 	switch {
-	case !tls.proves:
+	case !tls.Proves:
 		return out, errors.New("a server without a certificate is refused")
-	case out.demands && !tls.verifies:
+	case out.demands && !tls.Verifies:
 		return out, errors.New("a certificate that is demanded and not checked is refused")
 	}
 	return out, nil
@@ -102,77 +97,33 @@ func readManager(m *hcmv3.HttpConnectionManager) (manager, error) {
 	if m.GetXffNumTrustedHops() != 0 || len(m.GetOriginalIpDetectionExtensions()) > 0 {
 		return out, errors.New("what is said of other proxies is refused")
 	}
+	var err error
 	switch r := m.GetRouteSpecifier().(type) {
 	case *hcmv3.HttpConnectionManager_Rds:
 		if out.rds = r.Rds.GetRouteConfigName(); out.rds == "" || r.Rds.GetConfigSource().GetAds() == nil && r.Rds.GetConfigSource().GetSelf() == nil {
 			return out, errors.New("routes that do not come by the stream itself are refused")
 		}
 	case *hcmv3.HttpConnectionManager_RouteConfig:
-		var err error
 		if out.routes, err = readRoutes(r.RouteConfig); err != nil {
 			return out, err
 		}
 	default:
 		return out, fmt.Errorf("routes by %T are refused", r)
 	}
-	return out, out.readFilters(m.GetHttpFilters())
+	out.Filters, err = xds.HTTPFilters(m.GetHttpFilters(), readRules)
+	return out, err
 }
 
-func (m *manager) readFilters(all []*hcmv3.HttpFilter) error {
-	routed := false
-	for _, f := range all {
-		message, err := xds.Unpack(f.GetTypedConfig())
-		if err != nil {
-			return err
-		}
-		if routed || f.GetName() == "" {
-			return fmt.Errorf("filter %q stands behind the router, or has no name", f.GetName())
-		}
-		switch c := message.(type) {
-		case *routerv3.Router:
-			routed = true
-		case *faultv3.HTTPFault:
-			m.faults = m.faults || f.GetName() == faultFilter
-			if c.GetAbort() != nil || c.GetDelay() != nil {
-				return errors.New("a fault for every route is not understood")
-			}
-		case *rbacv3.RBAC:
-			if err := m.readRules(c.GetRules()); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("filter %s, %T, is refused", f.GetName(), c)
-		}
-	}
-	if !routed {
-		return errors.New("the last filter is not the router")
-	}
-	return nil
-}
-
-// readRules adds rules, of which nothing is enforced where there are none.
-func (m *manager) readRules(r *rbacconfigv3.RBAC) error {
-	if r == nil {
-		return nil
-	}
-	if err := checkRules(r); err != nil {
-		return err
-	}
-	rule, err := xds.Rules(r)
-	m.rules = append(m.rules, rule)
-	return err
-}
-
-// checkRules refuses conditions on headers that gRPC keeps to itself.
-func checkRules(r *rbacconfigv3.RBAC) error {
+// readRules refuses conditions on headers that gRPC keeps to itself.
+func readRules(r *rbacconfigv3.RBAC) (xds.Rule, error) {
 	for name, p := range r.GetPolicies() {
 		for _, permission := range p.GetPermissions() {
 			if h := reserved(permission); h != "" {
-				return fmt.Errorf("policy %s: a condition on header %s is refused", name, h)
+				return nil, fmt.Errorf("policy %s: a condition on header %s is refused", name, h)
 			}
 		}
 	}
-	return nil
+	return xds.Rules(r)
 }
 
 // reserved returns the first header of a permission that is gRPC's own.

@@ -3,20 +3,15 @@ package grpc
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshknot/meshknot/translators/interpret/xds"
 )
-
-// faultFilter is the name under which shares have faults of their own.
-const faultFilter = "envoy.filters.http.fault"
 
 // routes is a route configuration: the virtual hosts in their order.
 type routes []virtualHost
@@ -164,18 +159,15 @@ func (r *route) readShares(w *routev3.WeightedCluster) error {
 			return err
 		}
 		s := share{cluster: c.GetName(), weight: c.GetWeight().GetValue()}
-		if config := c.GetTypedPerFilterConfig()[faultFilter]; config != nil {
+		if config := c.GetTypedPerFilterConfig()[xds.FaultFilter]; config != nil {
 			var err error
-			if s.abort, err = readFault(config); err != nil {
+			if s.abort, err = xds.Fault(config); err != nil {
 				return err
 			}
 		}
 		r.shares = append(r.shares, s)
 	}
-	if total == 0 || total > math.MaxUint32 {
-		return fmt.Errorf("weights that sum up to %d are refused", total)
-	}
-	return nil
+	return xds.Total(total)
 }
 
 // checkFilters refuses the configuration of a filter that nobody knows.
@@ -186,24 +178,4 @@ func checkFilters(all map[string]*anypb.Any) error {
 		}
 	}
 	return nil
-}
-
-// readFault returns the status that a fault answers every call with, or zero.
-func readFault(config *anypb.Any) (int, error) {
-	f := &faultv3.HTTPFault{}
-	if err := xds.UnpackTo(config, f); err != nil {
-		return 0, err
-	}
-	percent := f.GetAbort().GetPercentage()
-	whole := map[typev3.FractionalPercent_DenominatorType]uint32{typev3.FractionalPercent_HUNDRED: 100,
-		typev3.FractionalPercent_TEN_THOUSAND: 10_000, typev3.FractionalPercent_MILLION: 1_000_000}[percent.GetDenominator()]
-	switch {
-	case f.GetDelay() != nil || len(f.GetHeaders()) > 0 || f.GetUpstreamCluster() != "":
-		return 0, errors.New("a fault with conditions or delay is not understood")
-	case percent.GetNumerator() == 0:
-		return 0, nil
-	case percent.GetNumerator() < whole:
-		return 0, errors.New("a fault for some calls is not understood")
-	}
-	return int(f.GetAbort().GetHttpStatus()), nil
 }

@@ -109,13 +109,40 @@ func TestRoutes(t *testing.T) {
 		{"/p.S/M", map[string][]string{"x-bin": {"a"}}, "ns/s:80 100%", 0},
 		{"/p.S/Slow", nil, "ns/s:80 100%", 2 * time.Second},
 		{"/x/../p.S/Slow", nil, "ns/s:80 100%", 0}, // not normalised
-		{"/p.S/Gone", nil, ":0 100% (fails)", 0},
-		{"/p.S/Unknown", nil, ":0 100% (fails)", 0},
+		{"/p.S/Gone", nil, "status 503", 0},
+		{"/p.S/Unknown", nil, "status 503", 0},
 		{"/p.S/Moved", nil, "status 503", 0},
 	} {
 		d := m.Route(semantics.Request{Service: service, Port: 80, Method: "GET", Path: c.path, Headers: c.headers}).Decision
 		if got := semantics.Outcome(d); got != c.want || d.Timeout.Request != c.after {
 			t.Errorf("%s %v: %s after %s, want %s after %s", c.path, c.headers, got, d.Timeout.Request, c.want, c.after)
+		}
+	}
+}
+
+// A call that every share of a route would fail with one status hears that status,
+// whichever it is; where some are sent on, the others keep theirs.
+func TestFaults(t *testing.T) {
+	abort := func(cluster string, status string) string {
+		return `{"name": "` + cluster + `", "weight": 1, "typedPerFilterConfig": {"envoy.filters.http.fault": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+			"abort": {"httpStatus": ` + status + `, "percentage": {"numerator": 100}}}}}`
+	}
+	route := func(path string, clusters ...string) string {
+		return `{"match": {"path": "` + path + `"}, "route": {"weightedClusters": {"clusters": [` + strings.Join(clusters, ", ") + `]}}}`
+	}
+	client := artifact(t, &listenerv3.Listener{}, `{"name": "s.ns:80", "apiListener": {"apiListener": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+		"statPrefix": "s", "rds": {"routeConfigName": "s.ns:80", "configSource": {"ads": {}}}, "httpFilters": [
+		{"name": "envoy.filters.http.fault", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"}}, `+routerJSON+`]}}}`)
+	m, err := grpc.New(world(), translators.Target{}, []translators.Artifact{client, clusterOf(t, "s.ns:80", ", "+tlsJSON), clusterOf(t, "blackhole", ""),
+		routesOf(t, strings.Join([]string{route("/404", abort("blackhole", "404")), route("/500", abort("blackhole", "500")),
+			route("/both", abort("blackhole", "404"), abort("s.ns:80", "404")), route("/part", abort("blackhole", "404"), `{"name": "s.ns:80", "weight": 1}`)}, ", "))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/404": "status 404", "/500": "status 500", "/both": "status 404",
+		"/part": ":0 50% (fails), ns/s:80 50%", "/404/x": "status 503"} {
+		if got := semantics.Outcome(m.Route(semantics.Request{Service: service, Port: 80, Method: "POST", Path: path}).Decision); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 }

@@ -31,10 +31,7 @@ func (m *mesh) addPeer(id translators.ID, o object) error {
 	if err := decode(o.Spec, &spec); err != nil {
 		return err
 	}
-	p := &peer{selected: selected{id: id, namespace: o.Metadata.Namespace}, mode: unset, ports: map[int32]string{}}
-	if spec.Selector != nil {
-		p.labels = spec.Selector.MatchLabels
-	}
+	p := &peer{selected: selecting(id, o, spec.Selector), mode: unset, ports: map[int32]string{}}
 	if spec.MTLS != nil && spec.MTLS.Mode != "" {
 		p.mode = spec.MTLS.Mode
 	}

@@ -15,6 +15,15 @@ type selected struct {
 	labels map[string]string
 }
 
+// selecting is what an object selects: what its selector says, or all.
+func selecting(id translators.ID, o object, by *wireSelector) selected {
+	out := selected{id: id, namespace: o.Metadata.Namespace}
+	if by != nil {
+		out.labels = by.MatchLabels
+	}
+	return out
+}
+
 func (s selected) about() selected { return s }
 
 // covers reports whether a pod carries the labels. Of a pod of which nothing is

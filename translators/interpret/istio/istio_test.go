@@ -1,14 +1,13 @@
 package istio_test
 
 import (
-	"maps"
+	"fmt"
 	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/meshknot/meshknot/test/golden"
 	"github.com/meshknot/meshknot/translators"
-	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/interpret/istio"
 	backend "github.com/meshknot/meshknot/translators/istio"
 	"github.com/meshknot/meshknot/translators/report"
@@ -17,11 +16,7 @@ import (
 
 func load(t *testing.T) []golden.Case {
 	t.Helper()
-	cases, err := golden.Load("../../../test/cases")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cases
+	return golden.Cases(t, "../../../test/cases")
 }
 
 // Every request of every case is decided as it is meant to be, or as the table
@@ -36,26 +31,13 @@ func TestCases(t *testing.T) {
 		run := golden.Do(c)
 		for _, target := range targets {
 			target.Backend = "istio"
-			var pieces []translators.Piece
-			for _, u := range run.Units {
-				pieces = append(pieces, translators.Translate(u, backend.New(), target, c.Waivers))
+			result, err := run.Verify(c, backend.New(), target, istio.New)
+			if target.Options["root-namespace"] != "" {
+				// There a selector catches pods of every namespace, which is reported as an
+				// error at the workload that does.
+				result.Differences = slices.DeleteFunc(result.Differences, func(d verify.Difference) bool { return d.Effect == report.Denies })
 			}
-			out := translators.Assemble(backend.New(), target, pieces, c.Waivers)
-			if out.Withheld {
-				continue
-			}
-			found, err := verify.Check(interpret.WorldOf(run.Units), istio.New, out, pieces)
-			if err != nil {
-				t.Errorf("%s, %v: %v", c.Name, target, err)
-			}
-			for _, d := range found.Differences {
-				// In the root namespace a selector catches pods of every namespace, which is reported
-				// as an error at the workload that does.
-				caught := target.Options["root-namespace"] != "" && d.Effect == report.Denies
-				if d.Shown == nil && !caught {
-					t.Errorf("%s, %v: %s: %s: %s by %v", c.Name, target, d.Unit, d.Request, d.Difference, d.By)
-				}
-			}
+			golden.Explained(t, fmt.Sprintf("%s, %v", c.Name, target), result, err)
 		}
 	}
 }
@@ -80,29 +62,9 @@ var idle = map[string]string{
 var named = regexp.MustCompile(`(^metadata\.labels|^metadata\.annotations|matchLabels)\..*|(match\.headers|queryParams|\.set|\.add)\.[^.]+`)
 
 // field is a field, whatever the names in it are.
-func field(f string) string { return named.ReplaceAllString(f, "$1$2.*") }
+func field(r golden.Removed) string { return named.ReplaceAllString(r.Field, "$1$2.*") }
 
 // What is left out of an object is noticed, of every field that decides anything.
 func TestRemovals(t *testing.T) {
-	noticed, tried, err := golden.Noticed(load(t), "istio", istio.New, 25, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]int{}
-	for r := range tried {
-		seen[field(r.Field)] += noticed[r]
-	}
-	for _, f := range slices.Sorted(maps.Keys(seen)) {
-		switch why, ok := idle[f]; {
-		case !ok && seen[f] == 0:
-			t.Errorf("%s: nobody notices that it is missing", f)
-		case ok && seen[f] > 0:
-			t.Errorf("%s: it is said to decide nothing (%s), and does", f, why)
-		}
-	}
-	for f := range idle {
-		if _, ok := seen[f]; !ok {
-			t.Errorf("%s: there is no such field", f)
-		}
-	}
+	golden.Leaves{Cases: load(t), Backend: "istio", Read: istio.New, Tries: 25}.Account(t, idle, field, 150)
 }

@@ -53,10 +53,7 @@ func (m *mesh) addPolicy(id translators.ID, o object) error {
 	if err := decode(o.Spec, &spec); err != nil {
 		return err
 	}
-	p := &policy{selected: selected{id: id, namespace: o.Metadata.Namespace}, action: spec.Action}
-	if spec.Selector != nil {
-		p.labels = spec.Selector.MatchLabels
-	}
+	p := &policy{selected: selecting(id, o, spec.Selector), action: spec.Action}
 	if p.action == "" {
 		p.action = allow
 	}

@@ -111,7 +111,7 @@ func (m *mesh) addRoute(a translators.Artifact) error {
 	if version != served[kind] && version != routes.Group+"/v1beta1" {
 		return fmt.Errorf("%s %s: Linkerd watches %s of %s", a.ID.Type, a.ID.Name, served[kind], kind)
 	}
-	r, err := routes.Read(a, rust)
+	r, err := routes.Read(a, Regex)
 	if err != nil {
 		return err
 	}

@@ -25,9 +25,10 @@ const (
 	spaces = `\t-\r\x{85}\p{Z}`
 )
 
-// rust compiles an expression: what is made holds where the first match that is
-// found spans the value, which has to be text.
-func rust(expression string) (func(string) bool, error) {
+// Regex compiles an expression: what is made holds where the first match that is
+// found spans the value, which has to be text. The error says what Linkerd refuses
+// in it, or what is not known here.
+func Regex(expression string) (func(string) bool, error) {
 	text, err := translate(expression)
 	if err != nil {
 		return nil, fmt.Errorf("the expression %q: %w", expression, err)

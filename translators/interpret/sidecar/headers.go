@@ -9,15 +9,15 @@ import (
 )
 
 // Lines returns the values of a header that a proxy compares, none where it is
-// absent: each line alone or, with an Envoy before 1.39, all of them joined with
-// commas. The pseudo-header of the host is what HTTP/1 calls host.
+// absent: each line alone or, of an inline header and with an Envoy before 1.39 of
+// every header, all of them joined with commas. The pseudo-header of the host is what HTTP/1 calls host.
 func Lines(headers map[string][]string, name string, joined bool) []string {
 	name = strings.ToLower(name)
 	if name == Authority {
 		name = Host
 	}
 	lines := headers[name]
-	if joined && len(lines) > 1 {
+	if len(lines) > 1 && (joined || Inline(name)) {
 		return []string{strings.Join(lines, ",")}
 	}
 	return lines
