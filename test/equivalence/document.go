@@ -54,9 +54,6 @@ func Document(results Results) []byte {
 		if r.Plane != "" {
 			fmt.Fprintf(&b, "; %d calls, %d distributions counted", r.Observations, r.Distributions)
 		}
-		if !r.Interpreter {
-			b.WriteString("; no interpreter reads its configuration yet")
-		}
 		b.WriteString(".\n")
 	}
 	b.WriteString("\nWhat runs on no plane is *modelled*: the interpreter is all that was compared with the policy. Linkerd's proxy and policy\ncontroller, and an implementation of Gateway API's mesh profile, are not run.\n")

@@ -56,7 +56,7 @@ func runPlane(t *testing.T, e Entry, all []Scene) {
 	}
 	defer plane.Close()
 	r := newRunner(t, e.Name, e.Backend)
-	r.Plane, r.Speak, r.Whole = plane, e.Speak, e.Whole
+	r.Plane, r.Speak, r.Whole, r.Reserve = plane, e.Speak, e.Whole, e.Reserve
 	r.Tally.Programs = plane.Programs()
 	if os.Getenv("MESHKNOT_EQUIVALENCE_BUDGET") == "0" { // there is time to measure well
 		r.Draws, r.Measured = 2000, 2
@@ -75,9 +75,6 @@ func runPlane(t *testing.T, e Entry, all []Scene) {
 func runModelled(t *testing.T, backend string, all []Scene) {
 	wanted(t, backend)
 	r := newRunner(t, "", backend)
-	if r.Read == nil {
-		t.Skipf("SKIPPED, NOTHING PROVEN: nobody reads the artifacts of %s", backend)
-	}
 	playAll(t, r, all)
 	finish(t, r.Tally)
 }
@@ -85,9 +82,11 @@ func runModelled(t *testing.T, backend string, all []Scene) {
 func newRunner(t *testing.T, plane, backend string) *Runner {
 	t.Helper()
 	r := &Runner{Backend: backend, Limit: 40, Draws: 500, Measured: 1, Patience: 5 * time.Second, Tally: NewTally(plane, backend)}
-	if r.Read, r.Tally.Interpreter = all.Interpreter(backend); !r.Tally.Interpreter {
-		t.Logf("LOUD: nobody reads the artifacts of %s: the plane is compared with the model only", backend)
+	read, ok := all.Interpreter(backend)
+	if !ok {
+		t.Fatalf("nobody reads the artifacts of %s", backend)
 	}
+	r.Read = read
 	return r
 }
 
@@ -96,14 +95,15 @@ func newRunner(t *testing.T, plane, backend string) *Runner {
 func playAll(t *testing.T, r *Runner, all []Scene) {
 	t.Helper()
 	budget, start, shrunk, lost := seconds(t, "BUDGET", 75), time.Now(), 0, 0
-	for i, s := range all {
+	scenes := line{runner: r, all: all}
+	for _, s := range all {
 		late := budget > 0 && time.Since(start) > budget && !(r.Whole && kindOf(s.Name) == "golden")
 		if late || lost >= 3 {
 			r.Tally.Cut[kindOf(s.Name)]++
 			continue
 		}
 		before, began := r.Tally.Asked(), time.Now()
-		failures := r.Play(s, uint64(i))
+		failures := r.PlayReady(scenes.next())
 		if testing.Verbose() {
 			t.Logf("%s: %d decisions in %s", s.Name, r.Tally.Asked()-before, time.Since(began).Round(time.Millisecond))
 		}

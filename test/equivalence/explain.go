@@ -116,56 +116,6 @@ func admission(allowed bool) semantics.Decision {
 	return semantics.Decision{Verdict: semantics.Deny}
 }
 
-// shown finds what the tables say of a difference that was observed, where no
-// interpreter says at which place it comes about: at any unit that the request is
-// a matter of.
-func (p *play) shown(q semantics.Request, a planes.Answer, want semantics.Decision, d semantics.Difference) *feature.Shown {
-	for _, u := range p.involved(q, a, want) {
-		if found := p.explainer.Explain(verify.Difference{Unit: u, Request: q, Difference: d, Because: want.Because}); found.Shown != nil {
-			return found.Shown
-		}
-	}
-	return nil
-}
-
-// involved are the units that a request is a matter of: where it is routed, and
-// every workload behind a share, or who answered.
-func (p *play) involved(q semantics.Request, a planes.Answer, want semantics.Decision) []ir.Key {
-	names := []ir.Name{q.Workload}
-	apps := []string{a.App}
-	for _, s := range want.Shares {
-		apps = append(apps, p.behind(s)...)
-	}
-	for _, app := range apps {
-		if i := strings.LastIndexByte(app, ':'); i > 0 {
-			namespace, name, _ := strings.Cut(app[:i], "/")
-			names = append(names, ir.Name{Namespace: namespace, Name: name})
-		}
-	}
-	var out []ir.Key
-	for _, piece := range p.pieces {
-		k := piece.Unit.Key()
-		n := ir.Name{Namespace: k.Namespace, Name: k.Name}
-		switch k.Kind {
-		case ir.KindMesh:
-			out = append(out, k)
-		case ir.KindService:
-			if n == q.Service {
-				out = append(out, k)
-			}
-		case ir.KindWorkload:
-			if slices.Contains(names, n) {
-				out = append(out, k)
-			}
-		case ir.KindGateway, ir.KindVirtualHost:
-			if q.Gateway != (ir.Name{}) {
-				out = append(out, k)
-			}
-		}
-	}
-	return out
-}
-
 // named is a Shown for people: "access.match.path [regex] denies on raw-path".
 func named(s *feature.Shown) string {
 	if s.Feature == "" {

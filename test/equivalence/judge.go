@@ -3,8 +3,6 @@ package equivalence
 import (
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -118,7 +116,7 @@ func (j judge) answered(q semantics.Request, d semantics.Decision, a planes.Answ
 		return nil
 	case a.Denied:
 		return difference(report.Denies, want, a)
-	case a.App != "" || a.Err != nil || a.Status != d.Status || canonical(a.Location) != canonical(d.Location):
+	case a.App != "" || a.Err != nil || a.Status != d.Status || lab.Place(a.Location) != lab.Place(d.Location):
 		return difference(report.Fails, want, a)
 	}
 	return nil
@@ -173,7 +171,7 @@ func (j judge) heard(d semantics.Decision, s semantics.Share, q semantics.Reques
 	switch {
 	case a.Heard.Host != "" && a.Heard.Host != host:
 		return fmt.Sprintf("host %q, not %q", host, a.Heard.Host)
-	case a.Heard.Path != "" && normal(a.Heard.Path) != normal(d.Sent.Path):
+	case a.Heard.Path != "" && lab.Target(a.Heard.Path) != lab.Target(d.Sent.Path):
 		return fmt.Sprintf("path %q, not %q", d.Sent.Path, a.Heard.Path)
 	}
 	if a.Heard.Headers != nil {
@@ -182,13 +180,13 @@ func (j judge) heard(d semantics.Decision, s semantics.Share, q semantics.Reques
 			want[name] = nil // gone, unless it is sent
 		}
 		maps.Copy(want, sent)
-		if text := same(a.Heard.Headers, want); text != "" {
+		if text := lab.SameLines(a.Heard.Headers, want); text != "" {
 			return "request " + text
 		}
 	}
 	if a.Header.Get("X-Heard") != "" {
-		want := marked(lower(lab.Answered), d.Sent.Response)
-		if text := same(lower(a.Header), marked(want, s.Response)); text != "" {
+		want := marked(lab.Lines(lab.Answered), d.Sent.Response)
+		if text := lab.SameLines(lab.Lines(a.Header), marked(want, s.Response)); text != "" {
 			return "answer " + text
 		}
 	}
@@ -206,29 +204,6 @@ func marked(headers map[string][]string, e *ir.HeaderEdit) map[string][]string {
 	return out
 }
 
-// same compares the headers that are wanted, or wanted to be gone. Lines may be
-// joined by commas on the way.
-func same(got, want map[string][]string) string {
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if name == "host" || name == "connection" {
-			continue
-		}
-		g, w := strings.Join(got[name], ","), strings.Join(want[name], ",")
-		if strings.ReplaceAll(g, ", ", ",") != strings.ReplaceAll(w, ", ", ",") || (got[name] == nil) != (want[name] == nil) {
-			return fmt.Sprintf("%s %q, not %q", name, want[name], got[name])
-		}
-	}
-	return ""
-}
-
-func lower(h http.Header) map[string][]string {
-	out := map[string][]string{}
-	for k, v := range h {
-		out[strings.ToLower(k)] = v
-	}
-	return out
-}
-
 // outcome says in a few words what was observed.
 func outcome(a planes.Answer) string {
 	switch {
@@ -239,32 +214,7 @@ func outcome(a planes.Answer) string {
 	case a.Err != nil:
 		return "error " + a.Err.Error()
 	case a.Location != "":
-		return fmt.Sprintf("status %d to %s", a.Status, canonical(a.Location))
+		return fmt.Sprintf("status %d to %s", a.Status, lab.Place(a.Location))
 	}
 	return fmt.Sprintf("status %d", a.Status)
-}
-
-// normal is a request target whose path is normalised.
-func normal(target string) string {
-	_, query, asked := strings.Cut(target, "?")
-	path := semantics.NormalisePath(target)
-	if asked {
-		path += "?" + query
-	}
-	return path
-}
-
-// canonical is an address without the port that its scheme implies, and with a
-// normalised path: two such are one place exactly if they are equal.
-func canonical(location string) string {
-	u, err := url.Parse(location)
-	if err != nil || u.Host == "" {
-		return location
-	}
-	host := strings.ToLower(u.Host)
-	if u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
-		host = strings.ToLower(u.Hostname())
-	}
-	_, target, _ := strings.Cut(location, u.Host)
-	return u.Scheme + "://" + host + normal(target)
 }

@@ -2,13 +2,11 @@ package equivalence
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/meshknot/meshknot/test/planes"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
-	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/semantics"
 	"github.com/meshknot/meshknot/translators/verify"
@@ -20,10 +18,13 @@ type Runner struct {
 	Plane planes.Plane
 	// Backend is the translator that the plane uses.
 	Backend string
-	// Read is the interpreter of its artifacts, nil where there is none.
+	// Read is the interpreter of its artifacts.
 	Read interpret.New
 	// Limit is how many requests a scene is asked; more where it names more.
 	Limit int
+	// Reserve is how many more requests there are in the place of those that this
+	// plane cannot make; Limit is what is asked of them all.
+	Reserve int
 	// Draws is how many requests a share is measured by, and Measured how many
 	// weighted decisions of a scene are.
 	Draws, Measured int
@@ -66,7 +67,7 @@ type play struct {
 	*Runner
 	scene     Scene
 	model     semantics.Model
-	mesh      interpret.Mesh // nil where nobody can read the artifacts
+	mesh      interpret.Mesh // nil where there is nothing to ask
 	pieces    []translators.Piece
 	explainer verify.Explainer
 	measured  map[string]bool
@@ -74,12 +75,17 @@ type play struct {
 }
 
 // Play shows a scene and asks everything. What fails is returned and counted.
-func (r *Runner) Play(s Scene, seed uint64) []Failure {
-	units := s.Units()
-	requests := r.Sample(units, s.Requests, rand.New(rand.NewPCG(seed, 1)))
-	p := r.show(s, planes.Scene{Name: s.Name, Units: units, Options: s.Options[r.Backend], Waivers: s.Waivers, Requests: requests})
-	if p.mesh != nil || p.pieces != nil {
-		for _, q := range requests {
+func (r *Runner) Play(s Scene, seed uint64) []Failure { return r.PlayReady(r.Ready(s, seed)) }
+
+// PlayReady is Play of a scene that is made ready.
+func (r *Runner) PlayReady(s Ready) []Failure {
+	p := r.show(s)
+	before := r.Tally.Asked()
+	if p.mesh != nil {
+		for i, q := range s.on.Requests {
+			if r.Reserve > 0 && i >= max(r.Limit, len(s.scene.Requests)) && r.Tally.Asked()-before >= r.Limit {
+				break
+			}
 			if p.ask(q); len(p.failures) >= 5 {
 				break // more of the same; the programs have other scenes to play
 			}
@@ -89,26 +95,24 @@ func (r *Runner) Play(s Scene, seed uint64) []Failure {
 	return p.failures
 }
 
-// show brings a scene onto the plane. No pieces: there is nothing to ask.
-func (r *Runner) show(s Scene, on planes.Scene) *play {
-	p := &play{Runner: r, scene: s, measured: map[string]bool{}}
-	r.Tally.scene(s.Name)
-	showing, err := r.stage(on)
+// show brings a scene onto the plane. No mesh: there is nothing to ask.
+func (r *Runner) show(s Ready) *play {
+	p := &play{Runner: r, scene: s.scene, measured: map[string]bool{}}
+	r.Tally.scene(s.scene.Name)
+	showing, err := s.show()
 	switch {
 	case err != nil:
 		p.fail(AboutPlane, nil, "%v", err)
 		return p
-	case showing.Withheld:
+	case showing.Output.Withheld:
 		r.Tally.Withheld++
 		return p
 	}
 	p.judge, p.pieces, p.model = judge{showing.World}, showing.Pieces, semantics.New(unitsOf(showing.Pieces))
-	p.explainer = verify.NewExplainer(p.pieces)
-	if r.Read != nil {
-		if p.mesh, err = r.Read(showing.World, showing.Output.Target, showing.Output.Artifacts); err != nil {
-			p.mesh = nil
-			p.fail(AboutInterpreter, nil, "the programs take what the interpreter refuses: %v", err)
-		}
+	p.explainer = verify.NewExplainer(showing.Output, p.pieces)
+	if p.mesh, err = r.Read(showing.World, showing.Output.Target, showing.Output.Artifacts); err != nil {
+		p.mesh = nil
+		p.fail(AboutInterpreter, nil, "the programs take what the interpreter refuses: %v", err)
 	}
 	return p
 }
@@ -124,11 +128,7 @@ func (r *Runner) stage(on planes.Scene) (planes.Showing, error) {
 	}
 	out := planes.Showing{World: interpret.WorldOf(on.Units)}
 	target := translators.Target{Backend: r.Backend, Options: on.Options}
-	for _, u := range on.Units {
-		out.Pieces = append(out.Pieces, translators.Translate(u, b, target, on.Waivers))
-	}
-	out.Output = translators.Assemble(b, target, out.Pieces, on.Waivers)
-	out.Withheld = out.Output.Withheld
+	out.Output, out.Pieces = translators.Make(on.Units, b, target, on.Waivers)
 	return out, nil
 }
 
@@ -139,10 +139,7 @@ func (p *play) fail(about string, q *semantics.Request, format string, args ...a
 // ask decides one request three times and compares.
 func (p *play) ask(q semantics.Request) {
 	want := p.model.Decide(q)
-	told := want
-	if p.mesh != nil {
-		told, _ = interpret.Decide(p.world, p.mesh, q)
-	}
+	told, _ := interpret.Decide(p.world, p.mesh, q)
 	for _, d := range []semantics.Decision{want, told} {
 		if why := p.unanswerable(d); why != "" {
 			p.Tally.NotAsked[why]++
@@ -153,7 +150,7 @@ func (p *play) ask(q semantics.Request) {
 		p.read(q, want, told)
 		return
 	}
-	a, differs := p.observe(q, want, told)
+	a, differs := p.observe(q, told)
 	if a.Cannot != "" {
 		p.Tally.NotAsked[a.Cannot]++
 		return
@@ -162,7 +159,7 @@ func (p *play) ask(q semantics.Request) {
 	switch {
 	case a.Err != nil && differs != nil:
 		p.fail(AboutPlane, &q, "%s: no answer that could be understood: %v", q, a.Err)
-	case p.mesh != nil && differs != nil:
+	case differs != nil:
 		p.fail(AboutInterpreter, &q, "%s", describe(q, differs.Want, a))
 	default:
 		p.compare(q, want, told, a)
@@ -184,38 +181,26 @@ func (p *play) read(q semantics.Request, want, told semantics.Decision) {
 	}
 }
 
-// compare holds the model against what was observed, which the interpreter
-// agrees with where there is one.
+// compare holds the model against what was observed, which the interpreter agrees
+// with.
 func (p *play) compare(q semantics.Request, want, told semantics.Decision, a planes.Answer) {
 	differs := p.held(q, want, a)
-	if p.mesh != nil {
-		rows, ok := p.predicted(q, want, told)
-		p.Tally.expect(p.certain(rows, q, want, told, a), differs != nil)
-		switch {
-		case differs == nil:
-			p.Tally.Agreements++
-			return
-		case ok && len(rows) > 0:
-			p.Tally.explain(rows[0])
-			return
-		}
-	}
-	if differs == nil {
+	rows, ok := p.predicted(q, want, told)
+	p.Tally.expect(p.certain(rows, q, want, told, a), differs != nil)
+	switch {
+	case differs == nil:
 		p.Tally.Agreements++
-		return
+	case ok && len(rows) > 0:
+		p.Tally.explain(rows[0])
+	default:
+		p.fail(AboutModel, &q, "%s: %s", differs.Effect, describe(q, differs.Want, a))
 	}
-	if s := p.shown(q, a, want, *differs); s != nil && p.mesh == nil {
-		p.Tally.expect([]*feature.Shown{s}, true)
-		p.Tally.explain(s)
-		return
-	}
-	p.fail(AboutModel, &q, "%s: %s", differs.Effect, describe(q, differs.Want, a))
 }
 
 // observe asks until the answer is the one that is expected, or patience ends.
 // A plane may need a moment to use all of a scene; that is counted, and an
 // answer that stays wrong is wrong.
-func (p *play) observe(q semantics.Request, want, told semantics.Decision) (planes.Answer, *semantics.Difference) {
+func (p *play) observe(q semantics.Request, told semantics.Decision) (planes.Answer, *semantics.Difference) {
 	start, pause := time.Now(), 20*time.Millisecond
 	for try := 0; ; try++ {
 		a := p.Plane.Ask(q)
@@ -231,7 +216,7 @@ func (p *play) observe(q semantics.Request, want, told semantics.Decision) (plan
 			return a, nil
 		}
 		patience := p.Patience
-		if len(p.failures) > 0 || p.mesh == nil && p.shown(q, a, want, *differs) != nil {
+		if len(p.failures) > 0 {
 			patience /= 10
 		}
 		if time.Since(start) > patience {
@@ -264,11 +249,7 @@ func (p *play) measure(q semantics.Request, told semantics.Decision) {
 		}
 		p.Tally.Redrawn++
 	}
-	about := AboutModel
-	if p.mesh != nil {
-		about = AboutInterpreter
-	}
-	p.fail(about, &q, "%s: %s", q, wrong)
+	p.fail(AboutInterpreter, &q, "%s: %s", q, wrong)
 }
 
 // draw asks as often as a share is measured by, from a few callers at once.

@@ -95,9 +95,9 @@ func Corpus(dir string) ([]Scene, error) {
 	return out, nil
 }
 
-// Sample chooses at most Limit requests about units: those that must be asked, then
-// classes and near misses of them, callee by callee in turn so that none is
-// left out for the many conditions of another.
+// Sample chooses at most Limit and Reserve requests about units: those that must be
+// asked, then classes and near misses of them, callee by callee in turn so that
+// none is left out for the many conditions of another.
 func (r *Runner) Sample(units []ir.Unit, must []semantics.Request, chance *rand.Rand) []semantics.Request {
 	var out []semantics.Request
 	seen := map[string]bool{}
@@ -118,10 +118,10 @@ func (r *Runner) Sample(units []ir.Unit, must []semantics.Request, chance *rand.
 		add(q)
 	}
 	groups, names := byCallee(semantics.Classes(units), chance)
-	for len(out) < r.Limit && len(names) > 0 {
+	for len(out) < r.Limit+r.Reserve && len(names) > 0 {
 		names = slices.DeleteFunc(names, func(k string) bool {
 			g := groups[k]
-			if len(out) < r.Limit {
+			if len(out) < r.Limit+r.Reserve {
 				add(g[0])
 				if chance.IntN(4) == 0 {
 					add(NearMiss(g[0], chance))

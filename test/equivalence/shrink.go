@@ -38,7 +38,7 @@ func (r *Runner) Shrink(s Scene, f Failure, within time.Duration) ([]byte, error
 		}
 		s.Files = []input.File{{Name: "policy.yaml", Data: Manifest(smaller)}}
 		quick := *r
-		quick.Tally, quick.Limit, quick.Patience = NewTally("", ""), 0, 400*time.Millisecond
+		quick.Tally, quick.Limit, quick.Reserve, quick.Patience = NewTally("", ""), 0, 0, 400*time.Millisecond
 		return slices.ContainsFunc(quick.Play(s, 0), func(o Failure) bool { return o.About == f.About })
 	}
 	objects = Smallest(objects, fails)
@@ -151,7 +151,7 @@ func (c *cutter) copy(v any) any {
 // caseOf is a failure as a golden case, whose expectation is the model's.
 func caseOf(s Scene, f Failure, objects []object) []byte {
 	s.Files = []input.File{{Name: "policy.yaml", Data: Manifest(objects)}}
-	a := &txtar.Archive{Comment: []byte("TODO: say what this fixes. Found by " + s.Name + ": " + f.Text + "\n")}
+	a := &txtar.Archive{Comment: []byte("Once failed in " + s.Name + ": [" + f.About + "] " + f.Text + "\n")}
 	if s.Settings.Access != "" {
 		a.Files = append(a.Files, txtar.File{Name: "settings", Data: []byte("access=" + s.Settings.Access + "\n")})
 	}

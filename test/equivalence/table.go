@@ -23,22 +23,24 @@ type Entry struct {
 	// Speak and Whole are those of the Runner.
 	Speak func(semantics.Request) semantics.Request
 	Whole bool
+	// Reserve is that of the Runner.
+	Reserve int
 }
 
 // Table lists the planes.
 var Table = []Entry{
-	{"envoy", "envoy", envoy.Needs, func() (planes.Plane, error) { return envoy.New() }, nil, true},
+	{"envoy", "envoy", envoy.Needs, func() (planes.Plane, error) { return envoy.New() }, nil, true, 0},
 	{"grpc", "grpc", nil, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return grpc.New(l) })
-	}, AsGRPC, true},
+	}, AsGRPC, true, 0},
 	{"consul", "consul", []string{lab.Consul, lab.Envoy}, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "deny") })
-	}, nil, false},
+	}, nil, false, 40},
 	{"consul-default-allow", "consul", []string{lab.Consul, lab.Envoy}, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "allow") })
-	}, nil, false},
-	{"istio", "istio", istio.Needs, func() (planes.Plane, error) { return istio.New() }, nil, true},
-	{"istio-grpc", "istio", istio.NeedsProxyless, func() (planes.Plane, error) { return istio.NewProxyless() }, AsGRPC, false},
+	}, nil, false, 40},
+	{"istio", "istio", istio.Needs, func() (planes.Plane, error) { return istio.New() }, nil, true, 0},
+	{"istio-grpc", "istio", istio.NeedsProxyless, func() (planes.Plane, error) { return istio.NewProxyless() }, AsGRPC, false, 0},
 }
 
 // Modelled are the back ends without programs that could run here: what is made

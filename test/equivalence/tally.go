@@ -17,8 +17,6 @@ type Tally struct {
 	Plane    string
 	Programs []string
 	Backend  string
-	// Interpreter: the artifacts were read too, and not just played.
-	Interpreter bool
 	// Scenes played, by kind (golden, corpus, random), and those that there was no
 	// time for.
 	Scenes, Cut map[string]int
@@ -104,11 +102,8 @@ func sum(m map[string]int) int {
 // String is a table for people.
 func (t *Tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)", t.Plane, strings.Join(t.Programs, ", "))
-	if !t.Interpreter {
-		fmt.Fprintf(&b, " WITHOUT AN INTERPRETER: only the model was compared")
-	}
-	fmt.Fprintf(&b, "\n  scenes        %d (%s), %d withheld%s\n", sum(t.Scenes), counts(t.Scenes), t.Withheld, cut(t.Cut))
+	fmt.Fprintf(&b, "%s (%s)\n", t.Plane, strings.Join(t.Programs, ", "))
+	fmt.Fprintf(&b, "  scenes        %d (%s), %d withheld%s\n", sum(t.Scenes), counts(t.Scenes), t.Withheld, cut(t.Cut))
 	fmt.Fprintf(&b, "  decisions     %d (%s) by %d calls in %.0f s\n", t.Asked(), counts(t.Decisions), t.Observations, t.Seconds)
 	fmt.Fprintf(&b, "  agreements    %d\n", t.Agreements)
 	fmt.Fprintf(&b, "  explained     %d\n%s", sum(t.Explained), list(t.Explained))

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -86,19 +85,6 @@ func Dial(address string, id *tls.Config) (net.Conn, error) {
 		c = tls.Client(c, id)
 	}
 	return c, nil
-}
-
-// Greeted connects and hears whom a Greeter says it is. A connection that is
-// closed without a word is an error.
-func Greeted(address string, id *tls.Config) (string, error) {
-	c, err := Dial(address, id)
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	var who string
-	_, err = fmt.Fscanf(c, "hello from %s\n", &who)
-	return who, err
 }
 
 // Client is the TLS configuration of a caller with an identity. Servers are not

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,6 +24,10 @@ type ConsulAgent struct {
 
 	lab    *Lab
 	binary string
+
+	mu sync.Mutex
+	// pattern is the first bootstrap that was made.
+	pattern []byte
 }
 
 // StartConsul starts an agent and waits until it takes configuration. Policy is
@@ -41,8 +46,10 @@ func (l *Lab) StartConsul(policy string) (*ConsulAgent, error) {
 	config, err := json.Marshal(map[string]any{
 		"bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "ports": ports,
 		"default_intention_policy": policy,
-		"disable_update_check":     true,
-		"log_level":                "WARN",
+		// Sidecars are given other services all the time, each with a certificate.
+		"connect":              map[string]any{"ca_config": map[string]any{"csr_max_per_second": 0}},
+		"disable_update_check": true,
+		"log_level":            "WARN",
 	})
 	if err != nil {
 		return nil, err
@@ -157,13 +164,14 @@ type Sidecar struct {
 // Stop ends the Envoy.
 func (s *Sidecar) Stop() { s.process.Stop() }
 
-// StartSidecar starts the Envoy of a registered proxy.
+// StartSidecar starts the Envoy of a registered proxy. It does as those do that
+// this Consul supports, and keeps no statistics.
 func (c *ConsulAgent) StartSidecar(proxy string) (*Sidecar, error) {
 	admin, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	bootstrap, err := c.Bootstrap(proxy, admin)
+	bootstrap, err := c.bootstrapLike(proxy, admin)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +180,44 @@ func (c *ConsulAgent) StartSidecar(proxy string) (*Sidecar, error) {
 		return nil, err
 	}
 	return &Sidecar{Proxy: proxy, admin: admin, process: envoy}, nil
+}
+
+// joined are what the newest Envoy of Consul 1.20, which is 1.31, does not do yet:
+// it joins the lines of a repeated header with commas before it compares.
+var joined = map[string]any{
+	"envoy.reloadable_features.match_headers_individually":      false,
+	"envoy.reloadable_features.rbac_match_headers_individually": false,
+}
+
+// bootstrapLike is the bootstrap of a proxy, made of the first one that Consul wrote:
+// they differ in who the proxy is and where it is administered.
+func (c *ConsulAgent) bootstrapLike(proxy string, admin int32) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if c.pattern == nil {
+		if c.pattern, err = c.Bootstrap(proxy, admin); err != nil {
+			return nil, err
+		}
+	}
+	var b struct {
+		Admin   map[string]any `json:"admin"`
+		Node    map[string]any `json:"node"`
+		Static  any            `json:"static_resources"`
+		Dynamic any            `json:"dynamic_resources"`
+		Stats   any            `json:"stats_config"`
+		Runtime struct {
+			Layers []any `json:"layers"`
+		} `json:"layered_runtime"`
+	}
+	if err := json.Unmarshal(c.pattern, &b); err != nil {
+		return nil, fmt.Errorf("the bootstrap that Consul writes: %w", err)
+	}
+	b.Admin["address"] = map[string]any{"socket_address": map[string]any{"address": "127.0.0.1", "port_value": admin}}
+	b.Node["id"], b.Node["cluster"] = proxy, proxy
+	b.Stats = map[string]any{"stats_matcher": map[string]any{"reject_all": true}}
+	b.Runtime.Layers = append(b.Runtime.Layers, map[string]any{"name": "as-supported", "static_layer": joined})
+	return json.Marshal(b)
 }
 
 // Admin reads JSON from the sidecar's administration interface.

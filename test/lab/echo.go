@@ -2,7 +2,6 @@ package lab
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -43,13 +42,18 @@ func (l *Lab) Echo(name string) (*Echo, error) {
 		return nil, err
 	}
 	e := &Echo{Name: name, Port: portOf(listener)}
-	both := &http.Protocols{}
-	both.SetHTTP1(true)
-	both.SetUnencryptedHTTP2(true)
-	s := &http.Server{Handler: e, Protocols: both}
+	s := &http.Server{Handler: e, Protocols: Plain()}
 	go s.Serve(listener) //nolint:errcheck // it ends when the lab does
 	l.OnClose(func() { s.Close() })
 	return e, nil
+}
+
+// Plain are HTTP/1.1 and HTTP/2, both without TLS.
+func Plain() *http.Protocols {
+	both := &http.Protocols{}
+	both.SetHTTP1(true)
+	both.SetUnencryptedHTTP2(true)
+	return both
 }
 
 func portOf(l net.Listener) int32 { return int32(l.Addr().(*net.TCPAddr).Port) }
@@ -82,28 +86,4 @@ func (e *Echo) Requests() []Heard {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]Heard(nil), e.all...)
-}
-
-// Greeter starts a process of a protocol in which the server speaks first: it
-// says "hello from NAME" and a newline, and waits until the caller goes.
-func (l *Lab) Greeter(name string) (int32, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	l.OnClose(func() { listener.Close() })
-	go func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				fmt.Fprintf(c, "hello from %s\n", name)
-				c.Read(make([]byte, 100)) //nolint:errcheck // until the caller goes
-			}()
-		}
-	}()
-	return portOf(listener), nil
 }

@@ -6,6 +6,7 @@ package planes
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators"
@@ -28,6 +29,11 @@ type Scene struct {
 	Requests []semantics.Request
 }
 
+// Policies are the units without the endpoints, which a plane has its own of.
+func (s Scene) Policies() []ir.Unit {
+	return slices.DeleteFunc(slices.Clone(s.Units), func(u ir.Unit) bool { return u.Endpoints != nil })
+}
+
 // Plane is a running data plane. It is used by one goroutine at a time, but for
 // Ask, which is safe for concurrent use.
 type Plane interface {
@@ -47,13 +53,20 @@ type Plane interface {
 	Close()
 }
 
-// Showing is what a plane made of a scene.
+// Preparer is a Plane that makes scenes ready while another one is shown.
+type Preparer interface {
+	Plane
+	// Prepare begins to make a scene ready. What it returns is to be called once: it
+	// waits until the scene is ready and shows it, and answers as Show does.
+	Prepare(s Scene) func() (Showing, error)
+}
+
+// Showing is what a plane made of a scene: nothing that was shown, if the output is
+// withheld.
 type Showing struct {
 	Output translators.Output
 	Pieces []translators.Piece
 	World  interpret.World
-	// Withheld: the output is withheld, so nothing was shown.
-	Withheld bool
 }
 
 // Answer is what a caller observes.
@@ -68,7 +81,9 @@ type Answer struct {
 	Status int
 	// Denied: the server's side refused: 403, or a connection that was closed
 	// without a word where nobody but an authorizer does that.
-	Denied   bool
+	Denied bool
+	// Greeted: who was denied a connection heard the server's first words before.
+	Greeted  bool
 	Location string
 	// Heard is the request as the process heard it, Header the answer's headers.
 	Heard  lab.Heard

@@ -5,6 +5,12 @@ import "github.com/meshknot/meshknot/translators/report"
 // noSuchService is what Consul's table says of a backend that is not there.
 const noSuchService = "the share goes to a service that nobody is, and fails with status 503"
 
+// somePorts is what Consul's table says of a grant for some of a Service's ports.
+const somePorts = "a service has one port in Consul, and which one is not known: what is granted on some ports of a Service is granted on none"
+
+// greeted is what Consul's table says of a connection that is denied.
+const greeted = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
+
 // holes are the questions that the specification leaves open, with the number
 // that docs/decisions/005 gives them and what is decided there.
 var holes = []Step{
@@ -71,7 +77,12 @@ var holes = []Step{
 			"20 x sa:smi/web -> svc:smi/ledger:80 GET /a => smi/ledger:8080",
 			"20 x sa:smi/web -> svc:smi/ledger:80 GET /b => 403",
 			"20 x sa:smi/web -> svc:smi/ledger:90 GET /b => smi/ledger:9090",
-			"20 x sa:smi/web -> svc:smi/ledger:90 GET /a => 403"}},
+			"20 x sa:smi/web -> svc:smi/ledger:90 GET /a => 403"},
+		Instead: map[string]Near{"consul": {somePorts, []string{
+			"20 x sa:smi/web -> svc:smi/ledger:80 GET /a => 403",
+			"20 x sa:smi/web -> svc:smi/ledger:80 GET /b => 403",
+			"20 x sa:smi/web -> svc:smi/ledger:90 GET /b => 403",
+			"20 x sa:smi/web -> svc:smi/ledger:90 GET /a => 403"}}}},
 	{ID: "hole-18", What: "whose ports a TCPRoute names: those of the Services", Manifests: []string{"target-port", "hole-18"}, AnyCall: true,
 		Errors: []report.Code{report.NoSuchPort},
 		Asks: []string{
@@ -109,7 +120,11 @@ var holes = []Step{
 		Asks: []string{
 			"20 x sa:smi/stranger -> svc:smi/reviews:9080 GET /echo => 403",
 			"20 x sa:smi/stranger -> svc:smi/db:5432 TCP => closed",
-			"20 x sa:smi/web -> svc:smi/db:5432 TCP => smi/db:5432"}},
+			"20 x sa:smi/web -> svc:smi/db:5432 TCP => smi/db:5432"},
+		Instead: map[string]Near{"consul": {greeted, []string{
+			"20 x sa:smi/stranger -> svc:smi/reviews:9080 GET /echo => 403",
+			"20 x sa:smi/stranger -> svc:smi/db:5432 TCP => greeted,closed",
+			"20 x sa:smi/web -> svc:smi/db:5432 TCP => smi/db:5432"}}}},
 	{ID: "hole-26", What: "a Service over several accounts: each decides for its own pods", Manifests: []string{"split", "hole-26"}, AnyCall: true,
 		Asks: []string{"1000 x sa:smi/service-a -> svc:smi/app-svc:9091 GET /echo => smi/service-b:9091>0 403>0"}},
 	{ID: "hole-27", What: "a status is taken, and asks for nothing", Manifests: []string{"shop", "hole-27"}, AnyCall: true,

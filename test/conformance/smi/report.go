@@ -133,7 +133,7 @@ Made by "make conformance"; the steps are in test/conformance/smi, and "go run .
 The ids access-01 to split-11 are those of the public SMI conformance suite; osm and traefik are what those meshes' own suites ask
 beyond it; hole-01 to hole-28 are the questions that the specification leaves open, as [decision 005](decisions/005-the-holes-of-smi.md)
 answers them. A call is made on a connection of its own; gRPC makes up to 20 on one, and where a policy does not look at requests it
-calls a method with POST instead of GET /echo. "403" and "closed" are how a denial is heard over HTTP and over TCP. A share passes
+calls a method with POST instead of GET /echo. "403" and "closed" are how a denial is heard over HTTP and over TCP, "greeted,closed" after a server's first words. A share passes
 where it lies within the exact binomial interval that an exact share leaves once in a million times. "Not applicable" is in the words
 of the back end's own table, or says why the call cannot be made; "approximated" is what that table says the mesh does instead.
 Consul is played with agents that deny by default where the mesh is closed as a whole, and with agents that allow elsewhere. The

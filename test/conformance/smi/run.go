@@ -274,6 +274,8 @@ func outcome(a planes.Answer) string {
 		return a.App
 	case a.Status != 0:
 		return fmt.Sprint(a.Status)
+	case a.Denied && a.Greeted:
+		return "greeted,closed"
 	case a.Denied:
 		return "closed"
 	}

@@ -71,8 +71,8 @@ type Ask struct {
 }
 
 // Outcome is one of the things that callers hear: the process that answers, as
-// planes.Process names it, a status, or "closed" for a connection that ends
-// without a word.
+// planes.Process names it, a status, "closed" for a connection that ends without a
+// word, or "greeted,closed" for one that ends after the server's first.
 type Outcome struct {
 	Name string
 	// Part of the calls, 0 to 1; negative where any part will do but none.

@@ -81,7 +81,10 @@ var others = []Step{
 	{ID: "osm-06", What: "a TCP server that speaks first", Manifests: []string{"tcp", "osm-06"},
 		Asks: []string{
 			"20 x sa:smi/web -> svc:smi/db:5432 TCP => smi/db:5432",
-			"20 x sa:smi/stranger -> svc:smi/db:5432 TCP => closed"}},
+			"20 x sa:smi/stranger -> svc:smi/db:5432 TCP => closed"},
+		Instead: map[string]Near{"consul": {greeted, []string{
+			"20 x sa:smi/web -> svc:smi/db:5432 TCP => smi/db:5432",
+			"20 x sa:smi/stranger -> svc:smi/db:5432 TCP => greeted,closed"}}}},
 	{ID: "traefik-01", What: "a header that fulfils the match", Manifests: []string{"shop", "traefik-01"},
 		Asks: []string{"20 x sa:smi/web -> svc:smi/reviews:9080 GET /api/v1 -H 'x-team: blue' => smi/reviews:9080"}},
 	{ID: "traefik-02", What: "a header that does not, and none", Manifests: []string{"shop", "traefik-01"},

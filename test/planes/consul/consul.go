@@ -1,18 +1,19 @@
-// Package consul plays policies on Consul: an agent, its own xDS and authority,
+// Package consul plays policies on Consul: agents, their own xDS and authority,
 // and an Envoy beside every process and every caller.
 //
 // Each Service is the Consul service that the back end takes it for, with an
 // instance for every account behind it. Consul gives a service one port, so a
-// Service here has the first of its ports that is asked for.
+// scene is staged as often as it takes for every port that is asked for to be
+// the one of its Service.
+//
+// Every stage has names of its own for its services: Consul's entries are renamed
+// together, and what an Envoy holds under such a name was made for this stage.
+// So stages stand side by side on one agent, and the next is set while one is asked.
 package consul
 
 import (
-	"cmp"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,47 +22,43 @@ import (
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/interpret"
-	"github.com/meshknot/meshknot/translators/ir"
 )
 
 // Version is the minor of Consul that runs.
 const Version = "1.20"
 
-// Plane is a Consul agent with sidecars. It implements planes.Plane.
+// Plane is Consul with sidecars. It implements planes.Preparer.
 type Plane struct {
 	lab    *lab.Lab
-	agent  *lab.ConsulAgent
 	policy string
-	// slots are the sidecars that run, of which born were started so far.
-	slots []*slot
-	born  int
-	// written are the entries that are in force, in the order in which they were written.
-	written []entry
-	// processes are the ports of those that have been started, by name and kind.
-	processes map[process]int32
-	shows     int
-	now       cast
 
-	mu     sync.Mutex
-	leaves map[string]*tls.Config
+	// mu guards what stages that are being set share; it is held while one is
+	// written and registered, and not while it is waited for.
+	mu sync.Mutex
+	// sites are the installations that run, by what holds for all of their mesh.
+	sites  map[string]*site
+	stages int
+
+	// now is the set that is shown; nil where nothing is.
+	now *set
 }
 
-type process struct {
-	name string
-	http bool
+// set is all stages of a scene.
+type set struct {
+	site   *site
+	stages []*stage
 }
 
-// entry is a configuration entry as Consul keys it.
-type entry struct{ kind, name string }
-
-// New starts an agent that denies or allows what no intention speaks of: policy
-// is "deny" or "allow". It lives as long as the lab.
+// New makes a plane whose agents deny or allow what no intention speaks of: policy
+// is "deny" or "allow". One is started for each thing that scenes want of the mesh
+// as a whole, and they live as long as the lab.
 func New(l *lab.Lab, policy string) (*Plane, error) {
-	agent, err := l.StartConsul(policy)
-	if err != nil {
-		return nil, err
+	for _, program := range []string{lab.Consul, lab.Envoy} {
+		if _, err := lab.Binary(program); err != nil {
+			return nil, err
+		}
 	}
-	return &Plane{lab: l, agent: agent, policy: policy, processes: map[process]int32{}, leaves: map[string]*tls.Config{}}, nil
+	return &Plane{lab: l, policy: policy, sites: map[string]*site{}}, nil
 }
 
 // Name implements planes.Plane.
@@ -78,8 +75,14 @@ func (p *Plane) Programs() []string { return []string{"Consul 1.20.2", "Envoy 1.
 // Close implements planes.Plane.
 func (p *Plane) Close() { p.lab.Close() }
 
-// Show implements planes.Plane. What the last show wrote is deleted before.
+// Show implements planes.Plane.
 func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
+	p.leave() // its sidecars are needed again
+	return p.Prepare(s)()
+}
+
+// Prepare implements planes.Preparer.
+func (p *Plane) Prepare(s planes.Scene) func() (planes.Showing, error) {
 	options := map[string]string{}
 	for k, v := range s.Options {
 		options[k] = v
@@ -87,50 +90,76 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 	// The agent reads entries, whoever carries them there.
 	options["default"], options["form"] = p.policy, ""
 	showing, err := translate(s, options)
-	if err != nil {
-		return showing, err
-	}
-	p.now = cast{}
-	if showing.Withheld {
-		return showing, p.forget()
+	if err != nil || showing.Output.Withheld {
+		return func() (planes.Showing, error) { p.leave(); return showing, err }
 	}
 	entries := make([]json.RawMessage, 0, len(showing.Output.Artifacts))
 	for _, a := range showing.Output.Artifacts {
 		text, err := json.Marshal(a.Payload)
 		if err != nil {
-			return showing, err
+			return func() (planes.Showing, error) { return showing, err }
 		}
 		entries = append(entries, text)
 	}
-	return showing, p.play(entries, newCast(showing.World, options, s.Requests))
+	ready := p.prepare(entries, casts(showing.World, options, s))
+	return func() (planes.Showing, error) { return showing, ready() }
 }
 
-// play puts entries in the place of the earlier ones, in their order, and returns
-// when every sidecar does what they say.
-func (p *Plane) play(entries []json.RawMessage, c cast) error {
-	p.shows++
-	if err := p.forget(); err != nil {
+// prepare begins to set stages, of the same entries but for their names. What it
+// returns waits for them and shows them.
+func (p *Plane) prepare(entries []json.RawMessage, all []*cast) func() error {
+	var next *set
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		next, err = p.set(entries, all)
+	}()
+	return func() error {
+		<-done
+		p.leave()
+		p.now = next
 		return err
 	}
-	protocols := map[string]string{}
-	for _, text := range entries {
-		var e struct{ Kind, Name, Protocol string }
-		if err := json.Unmarshal(text, &e); err != nil {
-			return err
-		}
-		if err := p.agent.Put("/v1/config", text); err != nil {
-			return fmt.Errorf("%s %s is refused: %w\n%s", e.Kind, e.Name, err, text)
-		}
-		p.written = append(p.written, entry{e.Kind, cmp.Or(e.Name, e.Kind)}) // "mesh" has no name
-		if e.Kind == "service-defaults" {
-			protocols[e.Name] = e.Protocol
+}
+
+// leave ends what is shown, whose sidecars are free for other stages then.
+func (p *Plane) leave() {
+	if p.now != nil {
+		p.now.site.free(p.now.stages)
+	}
+	p.now = nil
+}
+
+// set sets stages and returns when every sidecar does what their entries say.
+func (p *Plane) set(entries []json.RawMessage, all []*cast) (*set, error) {
+	general, special, err := divided(entries)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	out := &set{}
+	if out.site, err = p.site(general); err == nil {
+		for _, c := range all {
+			p.stages++
+			s := &stage{cast: c, site: out.site, prefix: fmt.Sprintf("m%d-", p.stages)}
+			out.stages = append(out.stages, s)
+			if err = s.write(special); err == nil {
+				err = s.register()
+			}
+			if err != nil {
+				break
+			}
 		}
 	}
-	p.now = c
-	if err := p.register(); err != nil {
-		return err
+	p.mu.Unlock()
+	if err == nil {
+		err = settle(out.stages)
 	}
-	return p.settle(protocols)
+	if out.site == nil {
+		return nil, err
+	}
+	return out, err
 }
 
 // translate makes the back end's output of a scene.
@@ -140,74 +169,11 @@ func translate(s planes.Scene, options map[string]string) (planes.Showing, error
 		return planes.Showing{}, fmt.Errorf("there is no back end consul")
 	}
 	t := translators.Target{Backend: b.Name(), Version: Version, Options: options}
-	var out planes.Showing
-	for _, u := range s.Units {
-		if u.Endpoints == nil {
-			out.Pieces = append(out.Pieces, translators.Translate(u, b, t, s.Waivers))
-		}
-	}
-	out.Output = translators.Assemble(b, t, out.Pieces, s.Waivers)
-	out.World = interpret.WorldOf(s.Units)
-	out.Withheld = out.Output.Withheld
+	out := planes.Showing{World: interpret.WorldOf(s.Units)}
+	out.Output, out.Pieces = translators.Make(s.Policies(), b, t, s.Waivers)
 	return out, nil
 }
 
-// forget deletes what was written, last first, for entries lean on earlier ones.
-func (p *Plane) forget() error {
-	for i, e := range slices.Backward(p.written) {
-		if err := p.agent.DeleteEntry(e.kind, e.name); err != nil {
-			return fmt.Errorf("deleting %s %s: %w", e.kind, e.name, err)
-		}
-		p.written = p.written[:i]
-	}
-	return nil
-}
-
-// app starts the process behind a port once, and returns where it listens.
-func (p *Plane) app(name string, http bool) (int32, error) {
-	key := process{name, http}
-	if port, ok := p.processes[key]; ok {
-		return port, nil
-	}
-	var port int32
-	var err error
-	if http {
-		var e *lab.Echo
-		if e, err = p.lab.Echo(name); err == nil {
-			port = e.Port
-		}
-	} else {
-		port, err = speaker(p.lab, name)
-	}
-	if err != nil {
-		return 0, err
-	}
-	p.processes[key] = port
-	return port, nil
-}
-
-// leaf is the certificate of a caller who is a Consul service.
-func (p *Plane) leaf(service string) (*tls.Config, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if id, ok := p.leaves[service]; ok {
-		return id, nil
-	}
-	id, err := p.agent.Leaf(service)
-	if err == nil {
-		p.leaves[service] = id
-	}
-	return id, err
-}
-
-// patience is how long configuration may take to be in use. Half a second is
-// common; the rest is for machines that are busy.
+// patience is how long configuration may take to be in use. A second is common;
+// the rest is for machines that are busy.
 const patience = time.Minute
-
-// nameOf is how Consul knows a Service or an account.
-func nameOf(options map[string]string, n ir.Name) string {
-	return cmp.Or(options["service."+n.String()], n.Name)
-}
-
-// isHTTP reports whether an entry's word for a protocol means that requests are seen.
-func isHTTP(protocol string) bool { return strings.HasPrefix(protocol, "http") || protocol == "grpc" }

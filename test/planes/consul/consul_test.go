@@ -43,7 +43,7 @@ func load(t *testing.T, names ...string) []golden.Case {
 
 // Consul does what the model says of these, on agents of both kinds.
 func TestConsulAgreesWithTheModel(t *testing.T) {
-	cases := load(t, "access/header-given", "access/method", "access/path-prefix", "mesh/consul-chained-split",
+	cases := load(t, "access/header-given", "access/method", "access/path-prefix", "mesh/consul-chained-split", "pairs/split-and-header",
 		"split/match-header", "split/missing-backend", "split/tcp")
 	for _, policy := range policies {
 		t.Run(policy, func(t *testing.T) {

@@ -58,6 +58,14 @@ func entries(t *testing.T, all ...object) []json.RawMessage {
 	return out
 }
 
+func play(p *Plane, requests []semantics.Request, w interpret.World, all []json.RawMessage) error {
+	ports := map[ir.Name]int32{}
+	for name := range w.Services {
+		ports[name] = 80
+	}
+	return p.prepare(all, []*cast{newCast(w, nil, requests, ports, nil).prepared(requests)})()
+}
+
 func ask(p *Plane, q semantics.Request, path string) planes.Answer {
 	q.Path = path
 	return p.Ask(q)
@@ -80,7 +88,7 @@ func TestPermissionsAloneDenyNothing(t *testing.T) {
 		{"permissions to allow", []any{object{"Name": "web", "Permissions": []any{ok}}}, false},
 		{"and one that denies the rest", []any{object{"Name": "web", "Permissions": []any{ok, rest}}, object{"Name": "*", "Action": "deny"}}, true},
 	} {
-		if err := p.play(entries(t, object{"Kind": "service-intentions", "Name": "a", "Sources": c.sources}), newCast(world, nil, requests)); err != nil {
+		if err := play(p, requests, world, entries(t, object{"Kind": "service-intentions", "Name": "a", "Sources": c.sources})); err != nil {
 			t.Fatal(err)
 		}
 		if a := ask(p, to, "/ok"); a.App != "n/a:80" {
@@ -106,7 +114,7 @@ func TestSplittersAreFollowedRoutersAreNot(t *testing.T) {
 		next object
 		app  string
 	}{{split("b", "c"), "n/c:80"}, {route, "n/b:80"}} {
-		if err := p.play(entries(t, split("a", "b"), c.next), newCast(world, nil, requests)); err != nil {
+		if err := play(p, requests, world, entries(t, split("a", "b"), c.next)); err != nil {
 			t.Fatal(err)
 		}
 		if a := ask(p, requests[0], "/"); a.App != c.app {
@@ -122,16 +130,17 @@ func TestSplittersAreFollowedRoutersAreNot(t *testing.T) {
 func TestSharesAreCutOff(t *testing.T) {
 	p := start(t, "allow")
 	requests, world := facts(t)
-	err := p.play(entries(t, object{"Kind": "service-splitter", "Name": "a", "Splits": []any{
-		object{"Weight": 0.53, "Service": "b"}, object{"Weight": 99.47, "Service": "c"}}}), newCast(world, nil, requests))
+	err := play(p, requests, world, entries(t, object{"Kind": "service-splitter", "Name": "a", "Splits": []any{
+		object{"Weight": 0.53, "Service": "b"}, object{"Weight": 99.47, "Service": "c"}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := read(p.now.calling(*requests[0].From).slot.sidecar)
+	s := p.now.stages[0]
+	routes, err := s.calling(*requests[0].From).slot.routes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(regexp.MustCompile(`"weight": *[0-9]+`).FindAllString(d.routes["a"], -1))
+	got := fmt.Sprint(regexp.MustCompile(`"weight": *[0-9]+`).FindAllString(routes[s.prefix+"a"], -1))
 	if strings.ReplaceAll(got, " ", "") != `["weight":52"weight":9947]` {
 		t.Errorf("shares of 0.53 and 99.47 percent are %s", got)
 	}
@@ -142,14 +151,14 @@ func TestSharesAreCutOff(t *testing.T) {
 func TestDeniedCallersHearAGreeting(t *testing.T) {
 	p := start(t, "deny")
 	requests, world := facts(t)
-	if err := p.play(entries(t), newCast(world, nil, requests)); err != nil {
+	if err := play(p, requests, world, entries(t)); err != nil {
 		t.Fatal(err)
 	}
 	db := requests[3]
 	if a := p.Ask(db); !a.Denied || a.App != "" {
 		t.Errorf("the caller is denied and hears %+v", a)
 	}
-	at := lab.Local(p.now.calling(*db.From).slot.upstreams["db"])
+	at := lab.Local(p.now.stages[0].calling(*db.From).slot.upstreams["db"])
 	c, err := lab.Dial(at, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -171,8 +180,8 @@ func TestDeniedCallersHearAGreeting(t *testing.T) {
 func TestEveryRequestHasAnID(t *testing.T) {
 	p := start(t, "deny")
 	requests, world := facts(t)
-	err := p.play(entries(t, object{"Kind": "service-intentions", "Name": "a", "Sources": []any{object{"Name": "web", "Permissions": []any{
-		object{"Action": "allow", "HTTP": object{"Header": []any{object{"Name": "x-request-id", "Present": true}}}}}}}}), newCast(world, nil, requests))
+	err := play(p, requests, world, entries(t, object{"Kind": "service-intentions", "Name": "a", "Sources": []any{object{"Name": "web", "Permissions": []any{
+		object{"Action": "allow", "HTTP": object{"Header": []any{object{"Name": "x-request-id", "Present": true}}}}}}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,12 +194,12 @@ func TestEveryRequestHasAnID(t *testing.T) {
 func TestRefusedEntries(t *testing.T) {
 	p := start(t, "deny")
 	requests, world := facts(t)
-	err := p.play(entries(t, object{"Kind": "service-splitter", "Name": "db", "Splits": []any{object{"Weight": 100, "Service": "other"}}}), newCast(world, nil, requests))
+	err := play(p, requests, world, entries(t, object{"Kind": "service-splitter", "Name": "db", "Splits": []any{object{"Weight": 100, "Service": "other"}}}))
 	if err == nil || !strings.Contains(err.Error(), "service-splitter db") || !strings.Contains(err.Error(), "protocol") {
 		t.Errorf("a splitter of connections: %v", err)
 	}
 	// The next show is not disturbed.
-	if err := p.play(entries(t), newCast(world, nil, requests)); err != nil {
+	if err := play(p, requests, world, entries(t)); err != nil {
 		t.Error(err)
 	}
 }

@@ -27,9 +27,6 @@ type door struct {
 	inbound bool
 }
 
-// methods are those that Envoy's parser takes with a path.
-var methods = []string{"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "TRACE", "PATCH"}
-
 // Ask implements planes.Plane.
 func (p *Plane) Ask(q semantics.Request) planes.Answer {
 	if p.stage == nil {
@@ -86,26 +83,17 @@ var escape = regexp.MustCompile("%[0-9a-fA-F]{2}")
 // unspeakable says why a request cannot be put into HTTP/1.1, or nothing.
 func unspeakable(q semantics.Request) string {
 	switch {
-	case q.Method != "" && !slices.Contains(methods, q.Method):
-		return "Envoy's parser takes registered methods only"
-	case strings.Contains(q.Path, "#"):
-		return "no client sends a fragment"
-	case !strings.HasPrefix(q.Path, "/"):
+	case q.Path == "":
 		return "a path begins with a slash"
-	case strings.ContainsFunc(q.Path, func(r rune) bool { return r == ' ' || control(r) }):
-		return "a path holds no blanks"
 	case strings.Count(q.Path, "%") != len(escape.FindAllString(q.Path, -1)):
 		return "an escape has two digits"
 	}
-	for name, lines := range q.Headers {
-		if strings.HasPrefix(name, ":") {
-			return "HTTP/1.1 has no pseudo-headers"
-		}
-		if slices.ContainsFunc(lines, func(v string) bool { return v != strings.TrimSpace(v) || strings.ContainsFunc(v, control) }) {
-			return "a header's value has no blanks around it, and no control characters"
+	for _, lines := range q.Headers {
+		if slices.ContainsFunc(lines, func(v string) bool { return strings.ContainsFunc(v, control) }) {
+			return "a header's value has no control characters"
 		}
 	}
-	return ""
+	return planes.Unspeakable(q)
 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7f }

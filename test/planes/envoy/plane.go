@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +40,8 @@ type Plane struct {
 	proxies map[ir.Identity]*proxy
 	scenes  int
 	// stage is what is shown; nil before the first scene.
-	stage *stage
-	// processes are the ports of those that answer, by name.
-	processes map[string]int32
+	stage     *stage
+	processes *planes.Processes
 
 	mu      sync.Mutex
 	clients map[string]*tls.Config // by identity and protocol
@@ -58,20 +55,16 @@ type proxy struct {
 
 // New starts the control plane; proxies are started when a scene needs them.
 func New() (*Plane, error) {
-	binary, err := lab.Binary(lab.Envoy)
+	version, err := lab.EnvoyVersion()
 	if err != nil {
 		return nil, err
-	}
-	said, err := exec.Command(binary, "--version").Output()
-	if err != nil {
-		return nil, fmt.Errorf("asking Envoy for its version: %w", err)
 	}
 	l, err := lab.Open()
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{lab: l, server: xds.New(xds.Options{}), version: versionIn(string(said)), proxies: map[ir.Identity]*proxy{},
-		processes: map[string]int32{}, clients: map[string]*tls.Config{}}
+	p := &Plane{lab: l, server: xds.New(xds.Options{}), version: version, proxies: map[ir.Identity]*proxy{},
+		processes: planes.NewProcesses(l, l.Greeter), clients: map[string]*tls.Config{}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		l.Close()
@@ -86,16 +79,6 @@ func New() (*Plane, error) {
 	}()
 	l.OnClose(func() { stop(); <-ended })
 	return p, nil
-}
-
-var number = regexp.MustCompile(`/([0-9]+\.[0-9]+\.[0-9]+)`)
-
-// versionIn finds the version in what "envoy --version" says.
-func versionIn(text string) string {
-	if m := number.FindStringSubmatch(text); m != nil {
-		return m[1]
-	}
-	return strings.TrimSpace(text)
 }
 
 // Name implements planes.Plane.
@@ -121,13 +104,9 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 		return planes.Showing{}, err
 	}
 	target := translators.Target{Backend: "envoy", Options: st.options}
-	var out planes.Showing
-	for _, u := range st.units {
-		out.Pieces = append(out.Pieces, translators.Translate(u, envoy.New(), target, s.Waivers))
-	}
-	out.Output = translators.Assemble(envoy.New(), target, out.Pieces, s.Waivers)
-	out.World = interpret.WorldOf(st.units)
-	if out.Withheld = out.Output.Withheld; out.Withheld {
+	out := planes.Showing{World: interpret.WorldOf(st.units)}
+	out.Output, out.Pieces = translators.Make(st.units, envoy.New(), target, s.Waivers)
+	if out.Output.Withheld {
 		return out, nil
 	}
 	refused := p.server.Status().Nacks
@@ -211,19 +190,11 @@ func (p *Plane) settled(st *stage, refused uint64) error {
 		return err
 	}
 	for _, port := range st.places {
-		if err := p.lab.Eventually("listener at "+lab.Local(port), 20*time.Second, func() bool { return listens(port) }); err != nil {
+		if err := p.lab.Eventually("listener at "+lab.Local(port), 20*time.Second, func() bool { return lab.Listens(port) }); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func listens(port int32) bool {
-	c, err := net.DialTimeout("tcp", lab.Local(port), time.Second)
-	if err == nil {
-		c.Close()
-	}
-	return err == nil
 }
 
 // inUse reports whether each of those who are needed is there, and everybody uses

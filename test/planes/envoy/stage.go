@@ -123,7 +123,7 @@ func (p *Plane) workload(st *stage, w ir.Workload, s planes.Scene) error {
 			continue
 		}
 		at := ir.ServicePort{Service: name, Port: wp.Number}
-		process, err := p.process(planes.Process(name, wp.Number), wp.Protocol.IsHTTP() || wp.Protocol == unknown)
+		process, err := p.processes.Port(planes.Process(name, wp.Number), wp.Protocol.IsHTTP() || wp.Protocol == unknown)
 		if err != nil {
 			return err
 		}
@@ -138,27 +138,6 @@ func (p *Plane) workload(st *stage, w ir.Workload, s planes.Scene) error {
 		}
 	}
 	return nil
-}
-
-// process returns the port of the process with a name, which is kept.
-func (p *Plane) process(name string, http bool) (int32, error) {
-	key := fmt.Sprint(name, http)
-	if port, ok := p.processes[key]; ok {
-		return port, nil
-	}
-	port, err := int32(0), error(nil)
-	if http {
-		var e *lab.Echo
-		if e, err = p.lab.Echo(name); err == nil {
-			port = e.Port
-		}
-	} else {
-		port, err = p.lab.Greeter(name)
-	}
-	if err == nil {
-		p.processes[key] = port
-	}
-	return port, err
 }
 
 // gateway gives each port a place.

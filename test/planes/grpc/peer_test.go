@@ -35,8 +35,8 @@ func TestPeer(t *testing.T) {
 		}
 		t.Run(c.Name, func(t *testing.T) {
 			units := golden.Do(c).Units
-			if shown, err := p.Show(planes.Scene{Name: c.Name, Units: units, Options: c.Options["grpc"], Waivers: c.Waivers}); err != nil || shown.Withheld {
-				t.Fatalf("withheld: %v, error: %v", shown.Withheld, err)
+			if shown, err := p.Show(planes.Scene{Name: c.Name, Units: units, Options: c.Options["grpc"], Waivers: c.Waivers}); err != nil || shown.Output.Withheld {
+				t.Fatalf("withheld: %v, error: %v", shown.Output.Withheld, err)
 			}
 			made := 0
 			for _, e := range c.Expect {

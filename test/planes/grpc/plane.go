@@ -105,7 +105,7 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 		return planes.Showing{}, err
 	}
 	out, shown, err := p.translate(s)
-	if err != nil || shown.Withheld {
+	if err != nil || shown.Output.Withheld {
 		return shown, err
 	}
 	p.shown++
@@ -142,13 +142,9 @@ func (p *Plane) translate(s planes.Scene) ([]translators.Artifact, planes.Showin
 	for at, process := range p.servers {
 		target.Options["serve."+at.String()] = process.address()
 	}
-	units := slices.DeleteFunc(slices.Clone(s.Units), func(u ir.Unit) bool { return u.Endpoints != nil })
+	units := s.Policies()
 	shown := planes.Showing{World: interpret.WorldOf(units)}
-	for _, u := range append(units, p.endpoints(units)...) {
-		shown.Pieces = append(shown.Pieces, translators.Translate(u, b, target, s.Waivers))
-	}
-	shown.Output = translators.Assemble(b, target, shown.Pieces, s.Waivers)
-	shown.Withheld = shown.Output.Withheld
+	shown.Output, shown.Pieces = translators.Make(append(units, p.endpoints(units)...), b, target, s.Waivers)
 	return shown.Output.Artifacts, shown, nil
 }
 

@@ -57,8 +57,8 @@ func TestCases(t *testing.T) {
 				requests = append(requests, e.Request)
 			}
 			shown, err := p.Show(planes.Scene{Name: c.Name, Units: units, Options: c.Options["grpc"], Waivers: c.Waivers, Requests: requests})
-			if err != nil || shown.Withheld {
-				t.Fatalf("withheld: %v, error: %v", shown.Withheld, err)
+			if err != nil || shown.Output.Withheld {
+				t.Fatalf("withheld: %v, error: %v", shown.Output.Withheld, err)
 			}
 			took, made := time.Since(began), 0
 			model := semantics.New(units)
@@ -217,7 +217,7 @@ func wanted(p *Plane, q semantics.Request, d semantics.Decision) map[string]floa
 		at := p.scene.behind[ir.ServicePort{Service: s.Service, Port: s.Port}]
 		switch {
 		case s.Invalid != "":
-			name = "status 500"
+			name = fmt.Sprint("status ", s.Status)
 		case s.Allowed && len(at) == 0:
 			name = "status 503" // nobody is known to be there
 		case s.Allowed: // whichever of several answers

@@ -43,7 +43,7 @@ func (p *Plane) Ask(q semantics.Request) planes.Answer {
 	case q.Raw:
 		return d.spoken()
 	}
-	if why := unspeakable(q); why != "" {
+	if why := planes.Unspeakable(q); why != "" {
 		return planes.Answer{Cannot: why}
 	}
 	r, err := lab.Converse(lab.Local(d.port), d.id, lab.Words(withHost(q)))
@@ -61,17 +61,15 @@ func closedBehind(r lab.Reply) bool {
 	return r.Status == http.StatusServiceUnavailable && strings.Contains(r.Body, "reset reason: connection termination")
 }
 
-// spoken makes a connection, speaks, and listens for as long as the other side has
-// something to say. Only who is answered was let in: Envoy's rules for connections
+// spoken makes a connection, speaks, and hears who answers. Only who is answered was let in: Envoy's rules for connections
 // wait for the caller's first word, so a server that speaks before is heard.
 func (d door) spoken() planes.Answer {
-	said, err := converse(lab.Local(d.port), d.id)
-	who, answered := strings.CutPrefix(lastLine(said), goodbye)
+	said, err := lab.Speak(lab.Local(d.port), d.id, 0)
 	switch {
-	case answered:
-		return planes.Answer{App: who, Status: http.StatusOK}
-	case err == nil || refused(err):
-		return planes.Answer{Denied: true}
+	case err == nil:
+		return planes.Answer{App: said.Answered, Status: http.StatusOK}
+	case refused(err):
+		return planes.Answer{Denied: true, Greeted: said.Greeted != ""}
 	}
 	return planes.Answer{Err: err}
 }
@@ -182,30 +180,4 @@ func (st *stage) probed(workload ir.Name, port int32, q semantics.Request) bool 
 	return slices.ContainsFunc(st.cast.world.Workloads[workload].Probes, func(one ir.Probe) bool {
 		return one.Port == port && (one.Protocol == ir.GRPC || one.Path == path)
 	})
-}
-
-// methods are those that Envoy's parser takes with a path.
-var methods = []string{"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "TRACE", "PATCH"}
-
-// unspeakable says why a request cannot be put into HTTP/1.1, or nothing.
-func unspeakable(q semantics.Request) string {
-	switch {
-	case q.Method != "" && !slices.Contains(methods, q.Method):
-		return "Envoy's parser takes registered methods only"
-	case strings.Contains(q.Path, "#"):
-		return "no client sends a fragment"
-	case q.Path != "" && !strings.HasPrefix(q.Path, "/"):
-		return "a path begins with a slash"
-	case strings.ContainsFunc(q.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return "a path holds no blanks"
-	}
-	for name, lines := range q.Headers {
-		if strings.HasPrefix(name, ":") {
-			return "HTTP/1.1 has no pseudo-headers"
-		}
-		if slices.ContainsFunc(lines, func(v string) bool { return v != strings.TrimSpace(v) || strings.ContainsAny(v, "\r\n\x00") }) {
-			return "a header's value has no blanks around it, and no line breaks"
-		}
-	}
-	return ""
 }

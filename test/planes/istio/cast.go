@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/test/planes"
 	"github.com/meshknot/meshknot/translators/interpret"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -176,7 +177,7 @@ func (c *cast) listen(s planes.Scene) error {
 	for _, one := range c.pods {
 		c.name(one, s)
 		for _, port := range slices.Sorted(maps.Keys(one.listens)) {
-			at, err := freePort()
+			at, err := lab.FreePort()
 			if err != nil {
 				return err
 			}

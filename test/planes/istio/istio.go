@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
-	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +62,7 @@ type Plane struct {
 	namespaces map[string]bool
 	written    map[string]written
 	addresses  map[string]string
-	processes  map[string]int32
+	processes  *planes.Processes
 
 	mu           sync.Mutex
 	certificates map[string]certificate
@@ -92,7 +90,7 @@ func New() (*Plane, error) {
 
 func newPlane(l *lab.Lab) *Plane {
 	return &Plane{lab: l, namespaces: map[string]bool{}, written: map[string]written{}, addresses: map[string]string{},
-		processes: map[string]int32{}, certificates: map[string]certificate{}, clients: map[string]*tls.Config{}}
+		processes: planes.NewProcesses(l, l.Greeter), certificates: map[string]certificate{}, clients: map[string]*tls.Config{}}
 }
 
 func (p *Plane) startIstio() (err error) {
@@ -119,16 +117,9 @@ func (p *Plane) startIstio() (err error) {
 var us = ir.Identity{Namespace: "lab", Account: "sidecars"}
 
 func (p *Plane) startEnvoy() error {
-	binary, err := lab.Binary(lab.Envoy)
-	if err != nil {
+	var err error
+	if p.envoy, err = lab.EnvoyVersion(); err != nil {
 		return err
-	}
-	said, err := exec.Command(binary, "--version").Output()
-	if err != nil {
-		return fmt.Errorf("asking Envoy for its version: %w", err)
-	}
-	if m := number.FindSubmatch(said); m != nil {
-		p.envoy = string(m[1])
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -184,8 +175,6 @@ func asOld(text []byte) ([]byte, error) {
 	return protojson.Marshal(b)
 }
 
-var number = regexp.MustCompile(`/([0-9]+\.[0-9]+\.[0-9]+)`)
-
 // Name implements planes.Plane.
 func (p *Plane) Name() string { return "istio" }
 
@@ -201,7 +190,7 @@ func (p *Plane) Close() { p.lab.Close() }
 func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 	p.stage = nil
 	out := translated(s)
-	if out.Withheld {
+	if out.Output.Withheld {
 		return out, nil
 	}
 	st, _, err := p.prepare(s, out)
@@ -246,15 +235,8 @@ func (p *Plane) prepare(s planes.Scene, out planes.Showing) (*stage, []object, e
 // translated is what meshknot makes of a scene.
 func translated(s planes.Scene) planes.Showing {
 	t := translators.Target{Backend: "istio", Version: istioMinor, Options: s.Options}
-	var out planes.Showing
-	for _, u := range s.Units {
-		if u.Endpoints == nil {
-			out.Pieces = append(out.Pieces, translators.Translate(u, istio.New(), t, s.Waivers))
-		}
-	}
-	out.Output = translators.Assemble(istio.New(), t, out.Pieces, s.Waivers)
-	out.World = interpret.WorldOf(s.Units)
-	out.Withheld = out.Output.Withheld
+	out := planes.Showing{World: interpret.WorldOf(s.Units)}
+	out.Output, out.Pieces = translators.Make(s.Policies(), istio.New(), t, s.Waivers)
 	return out
 }
 
@@ -281,18 +263,10 @@ func (p *Plane) serve(st *stage) error {
 			nack = fmt.Errorf("refused by Envoy: %s: %s", s.LastNack.TypeURL, s.LastNack.Text)
 			return true
 		}
-		for len(ports) > 0 && listens(ports[0]) {
+		for len(ports) > 0 && lab.Listens(ports[0]) {
 			ports = ports[1:]
 		}
 		return len(ports) == 0
 	})
 	return errors.Join(nack, err)
-}
-
-func listens(port int32) bool {
-	c, err := net.DialTimeout("tcp", lab.Local(port), time.Second)
-	if err == nil {
-		c.Close()
-	}
-	return err == nil
 }

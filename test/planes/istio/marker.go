@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/protobuf/encoding/prototext"
 
-	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
@@ -88,5 +87,3 @@ func (c config) unmarked(one *pod, show int, mode, host string) string {
 	}
 	return ""
 }
-
-func freePort() (int32, error) { return lab.FreePort() }

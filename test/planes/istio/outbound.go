@@ -10,6 +10,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/test/planes"
 	"github.com/meshknot/meshknot/translators/ir"
 )
@@ -84,7 +85,7 @@ func (st *stage) call(r rewriter, out outward) error {
 	if l == nil {
 		return fmt.Errorf("istiod has no listener for %s", out.to)
 	}
-	at, err := freePort()
+	at, err := lab.FreePort()
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (p *Proxyless) leave() {
 func (p *Proxyless) Show(s planes.Scene) (planes.Showing, error) {
 	p.leave()
 	out := translated(s)
-	if out.Withheld {
+	if out.Output.Withheld {
 		return out, nil
 	}
 	st, applied, err := p.prepare(s, out)

@@ -33,7 +33,7 @@ func TestProxyless(t *testing.T) {
 	}
 	r := &equivalence.Runner{Plane: p, Backend: "istio", Read: reader.New, Limit: 40, Draws: 300, Measured: 1, Patience: time.Second,
 		Speak: equivalence.AsGRPC, Tally: equivalence.NewTally("istio-grpc", "istio")}
-	r.Tally.Interpreter, r.Tally.Programs = true, p.Programs()
+	r.Tally.Programs = p.Programs()
 	for i, s := range scenes {
 		if spoken.MatchString(s.Name) {
 			for _, f := range r.Play(s, uint64(i)) {

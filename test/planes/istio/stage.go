@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/test/planes"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -84,7 +83,7 @@ func (p *Plane) inbound(st *stage, r rewriter, one *pod) error {
 		return fmt.Errorf("istiod tells %s/%s of no calls that come in", one.namespace, one.name)
 	}
 	for _, port := range slices.Sorted(maps.Keys(one.listens)) {
-		process, err := p.process(planes.Process(one.workload(), port), st.cast.protocol(one.workload(), port).IsHTTP())
+		process, err := p.processes.Port(planes.Process(one.workload(), port), st.cast.protocol(one.workload(), port).IsHTTP())
 		if err != nil {
 			return err
 		}
@@ -128,28 +127,6 @@ func chainsFor(l *listenerv3.Listener, port uint32) []*listenerv3.FilterChain {
 		return own
 	}
 	return any
-}
-
-// process returns the port of the process with a name, which is kept.
-func (p *Plane) process(name string, http bool) (int32, error) {
-	key := fmt.Sprint(name, http)
-	if port, ok := p.processes[key]; ok {
-		return port, nil
-	}
-	var port int32
-	var err error
-	if http {
-		var e *lab.Echo
-		if e, err = p.lab.Echo(name); err == nil {
-			port = e.Port
-		}
-	} else {
-		port, err = p.talker(name)
-	}
-	if err == nil {
-		p.processes[key] = port
-	}
-	return port, err
 }
 
 // plays reports whether a host is a Service of the scene.
