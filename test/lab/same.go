@@ -47,15 +47,20 @@ func Lines(h http.Header) map[string][]string {
 }
 
 // SameLines compares the headers that are wanted or, where there are no lines,
-// wanted to be gone. Lines may be joined by commas on the way. It returns the first
-// that differs, and nothing where none does.
+// wanted to be gone. Lines may be joined by commas on the way, those of a cookie by
+// semicolons (RFC 9113 section 8.2.3). It returns the first that differs, and
+// nothing where none does.
 func SameLines(got, want map[string][]string) string {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if name == "host" || name == "connection" {
 			continue
 		}
-		g, w := strings.Join(got[name], ","), strings.Join(want[name], ",")
-		if strings.ReplaceAll(g, ", ", ",") != strings.ReplaceAll(w, ", ", ",") || (got[name] == nil) != (want[name] == nil) {
+		by := ","
+		if name == "cookie" {
+			by = ";"
+		}
+		g, w := strings.Join(got[name], by), strings.Join(want[name], by)
+		if strings.ReplaceAll(g, by+" ", by) != strings.ReplaceAll(w, by+" ", by) || (got[name] == nil) != (want[name] == nil) {
 			return fmt.Sprintf("%s %q, not %q", name, want[name], got[name])
 		}
 	}

@@ -37,4 +37,11 @@ func TestSameLines(t *testing.T) {
 			t.Errorf("%q for %q: %q", c.got, c.want, text)
 		}
 	}
+	cookie := func(lines ...string) map[string][]string { return map[string][]string{"cookie": lines} }
+	if text := SameLines(cookie("a=1; b=2"), cookie("a=1", "b=2")); text != "" {
+		t.Error(text)
+	}
+	if SameLines(cookie("a=1,b=2"), cookie("a=1", "b=2")) == "" {
+		t.Error("cookies are joined by a comma")
+	}
 }

@@ -17,7 +17,7 @@ var shows = []f.Shown{
 	{Feature: f.RouteHeader, Effect: report.Times, On: f.OnRepeatedHeader},
 	{Feature: f.AccessHeader, Effect: report.Denies, On: f.OnRepeatedHeader},
 	{Feature: f.AccessHeader, When: when{f.CondRegex}, Effect: report.Denies, On: f.OnRepeatedHeader},
-	{Feature: f.RouteHeaderEdit, When: when{f.CondPerBackend}, Effect: report.Edits},
+	{Feature: f.RouteHeaderEdit, When: when{f.CondPerBackend}, Effect: report.Edits, On: f.OnBothAdd},
 	{Feature: f.RouteStatus, When: when{f.CondStatus404}, Effect: report.Fails},
 	{Feature: f.RouteStatus, Effect: report.Fails},
 	{Feature: f.RouteRedirect, Effect: report.Fails},

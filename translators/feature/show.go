@@ -70,6 +70,8 @@ const (
 	OnOtherHost On = "other-host"
 	// OnNobody: no account is known behind a Service that is called.
 	OnNobody On = "nobody"
+	// OnBothAdd: a route and a backend of it add lines to one header of the answer.
+	OnBothAdd On = "both-add"
 	// OnBrace: there is a curly brace in the path.
 	OnBrace On = "brace"
 )

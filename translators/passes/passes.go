@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
@@ -98,27 +99,30 @@ func reachable(routes []ir.Route, where string, found report.Report) ([]ir.Route
 }
 
 // unrepeated takes out matches that repeat one of an earlier route, or of their
-// own, and routes that have no other. The last route stays as it is.
+// own, and routes that have no other. The last route stays as it is. What is
+// given is not changed, for units share what they are lowered from.
 func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Route, report.Report) {
-	taken := map[string]ir.Route{}
-	var out []ir.Route
+	taken := make(map[string]int, len(routes)) // by what a match asks for, the first route that has it
+	out := make([]ir.Route, 0, len(routes))
+	var text []byte
 	for i, r := range routes {
 		r.Matches = distinct(r.Matches)
 		had := len(r.Matches)
-		if i < len(routes)-1 {
-			r.Matches = slices.DeleteFunc(r.Matches, func(m ir.Match) bool {
-				earlier, ok := taken[meaning(m)]
-				if ok && !m.IsAll() {
-					found = append(found, report.New(report.NoEffect, m.Ref,
-						fmt.Sprintf("%s nothing is left for it: %s takes the same requests", where, earlier.Name)).With(earlier.Ref))
-				}
-				return ok && !m.IsAll()
-			})
-		}
-		for _, m := range r.Matches {
-			if _, ok := taken[meaning(m)]; !ok {
-				taken[meaning(m)] = r
+		for j := 0; j < len(r.Matches); j++ {
+			m := r.Matches[j]
+			text = meaning(text[:0], m)
+			first, repeats := taken[string(text)]
+			if !repeats {
+				taken[string(text)] = i
 			}
+			if !repeats || first == i || i == len(routes)-1 || m.IsAll() {
+				continue
+			}
+			earlier := routes[first]
+			found = append(found, report.New(report.NoEffect, m.Ref,
+				fmt.Sprintf("%s nothing is left for it: %s takes the same requests", where, earlier.Name)).With(earlier.Ref))
+			r.Matches = slices.Concat(r.Matches[:j], r.Matches[j+1:])
+			j--
 		}
 		if len(r.Matches) > 0 || had == 0 {
 			out = append(out, r)
@@ -129,26 +133,47 @@ func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Rout
 
 // distinct leaves out matches that say what one before them says.
 func distinct(matches []ir.Match) []ir.Match {
-	var out []ir.Match
+	if len(matches) < 2 {
+		return matches
+	}
+	seen := make(map[string]bool, len(matches))
+	out := make([]ir.Match, 0, len(matches))
+	var text []byte
 	for _, m := range matches {
-		if !slices.ContainsFunc(out, func(o ir.Match) bool { return meaning(o) == meaning(m) }) {
+		if text = meaning(text[:0], m); !seen[string(text)] {
+			seen[string(text)] = true
 			out = append(out, m)
 		}
+	}
+	if len(out) == len(matches) {
+		return matches
 	}
 	return out
 }
 
-// meaning renders what a match asks for, without its name and places.
-func meaning(m ir.Match) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %q", m.Path, m.Methods)
+// meaning appends what a match asks for, without its name and places. Every part
+// stands behind its length, so that two that ask for different things differ.
+func meaning(text []byte, m ir.Match) []byte {
+	text = comparison(text, m.Path)
+	text = strconv.AppendInt(text, int64(len(m.Methods)), 10)
+	for _, one := range m.Methods {
+		text = part(text, one)
+	}
+	text = strconv.AppendInt(text, int64(len(m.Headers)), 10)
 	for _, h := range m.Headers {
-		fmt.Fprintf(&b, " %q %s", h.Name, h.Value)
+		text = comparison(part(text, h.Name), h.Value)
 	}
 	for _, q := range m.Query {
-		fmt.Fprintf(&b, " ?%q %s", q.Name, q.Value)
+		text = comparison(part(text, q.Name), q.Value)
 	}
-	return b.String()
+	return text
+}
+
+func comparison(text []byte, m ir.StringMatch) []byte { return part(part(text, string(m.Kind)), m.Value) }
+
+func part(text []byte, s string) []byte {
+	text = strconv.AppendInt(append(text, ' '), int64(len(s)), 10)
+	return append(append(text, ' '), s...)
 }
 
 // order sorts whatever is a set. Routes are none: the first that matches is taken.
@@ -177,14 +202,15 @@ func orderService(s *ir.Service) {
 	}
 }
 
+// orderRoutes orders what is a set within routes. Their lists may be shared with
+// other units: one that is not in order is copied first.
 func orderRoutes(routes []ir.Route) {
-	for _, r := range routes {
-		slices.SortStableFunc(r.Backends, func(a, b ir.Backend) int {
+	for i := range routes {
+		r := &routes[i]
+		r.Backends = sorted(r.Backends, func(a, b ir.Backend) int {
 			return cmp.Or(a.Service.Compare(b.Service), cmp.Compare(a.Port, b.Port))
 		})
-		for _, m := range r.Matches {
-			orderMatch(m)
-		}
+		r.Matches = orderMatches(r.Matches)
 	}
 }
 
@@ -199,9 +225,7 @@ func orderWorkload(w *ir.Workload) {
 		g.Sources = slices.CompactFunc(g.Sources, func(a, b ir.Source) bool { return a.Identity == b.Identity })
 		slices.SortStableFunc(g.Ports, func(a, b ir.GrantPort) int { return cmp.Compare(a.Number, b.Number) })
 		g.Ports = slices.CompactFunc(g.Ports, func(a, b ir.GrantPort) bool { return a.Number == b.Number })
-		for _, m := range g.Matches {
-			orderMatch(m)
-		}
+		g.Matches = orderMatches(g.Matches)
 	}
 }
 
@@ -214,10 +238,39 @@ func labels(c ir.PodClass) string {
 	return b.String()
 }
 
-func orderMatch(m ir.Match) {
-	slices.Sort(m.Methods)
-	slices.SortStableFunc(m.Query, func(a, b ir.QueryMatch) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortStableFunc(m.Headers, func(a, b ir.HeaderMatch) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value.String(), b.Value.String()))
-	})
+func orderMatches(matches []ir.Match) []ir.Match {
+	for i, m := range matches {
+		if inOrder(m) {
+			continue
+		}
+		matches = slices.Clone(matches)
+		for j := range matches[i:] {
+			m := &matches[i+j]
+			m.Methods = sorted(m.Methods, strings.Compare)
+			m.Query = sorted(m.Query, byName)
+			m.Headers = sorted(m.Headers, byNameAndValue)
+		}
+		break
+	}
+	return matches
+}
+
+func inOrder(m ir.Match) bool {
+	return slices.IsSorted(m.Methods) && slices.IsSortedFunc(m.Query, byName) && slices.IsSortedFunc(m.Headers, byNameAndValue)
+}
+
+func byName(a, b ir.QueryMatch) int { return strings.Compare(a.Name, b.Name) }
+
+func byNameAndValue(a, b ir.HeaderMatch) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Value.Kind, b.Value.Kind), strings.Compare(a.Value.Value, b.Value.Value))
+}
+
+// sorted returns a list in order: itself where it is, else a copy.
+func sorted[T any](list []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(list, compare) {
+		return list
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, compare)
+	return list
 }

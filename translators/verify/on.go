@@ -80,10 +80,24 @@ func HasIn(u ir.Unit, d Difference, on feature.On) bool {
 		return u.Service != nil && !slices.ContainsFunc(u.Service.Ports, func(p ir.Port) bool { return len(p.AllRoutes()) > 1 })
 	case feature.OnNobody:
 		return u.Service != nil && slices.ContainsFunc(u.Service.Ports, func(p ir.Port) bool { return len(unmanned(p)) > 0 })
+	case feature.OnBothAdd:
+		return u.Service != nil && slices.ContainsFunc(u.Service.Ports, bothAdd)
 	case feature.OnOthers:
 		return u.Key() != d.Unit
 	}
 	return Has(q, on)
+}
+
+// bothAdd reports whether a route of a port and a backend of it add lines to one
+// header of the answer.
+func bothAdd(p ir.Port) bool {
+	return slices.ContainsFunc(p.AllRoutes(), func(r ir.Route) bool {
+		return r.ResponseHeaders != nil && slices.ContainsFunc(r.Backends, func(b ir.Backend) bool {
+			return b.ResponseHeaders != nil && slices.ContainsFunc(b.ResponseHeaders.Add, func(own ir.Header) bool {
+				return slices.ContainsFunc(r.ResponseHeaders.Add, func(h ir.Header) bool { return h.Name == own.Name })
+			})
+		})
+	})
 }
 
 // views reports whether the callers of a namespace have routes of their own.
