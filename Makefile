@@ -25,9 +25,9 @@ demo: build ## a shop on loopback, governed by an SMI policy: expected beside ob
 
 test: lint envoy tools ## everything: lint, unit, golden, script, Rego and real Envoy tests
 	@echo "== go test"
-	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/test/(lab|planes|envoy|equivalence|conformance/smi)')
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/test/(lab|planes|envoy|protocol|traffic|equivalence|conformance/smi)')
 	@echo "== against the real programs, one package at a time"
-	$(GO) test -timeout 30m -p 1 ./test/lab/... ./test/planes/... ./test/envoy/... ./test/conformance/smi/... ./test/equivalence/...
+	$(GO) test -timeout 30m -p 1 ./test/lab/... ./test/planes/... ./test/envoy/... ./test/protocol/... ./test/traffic/... ./test/conformance/smi/... ./test/equivalence/...
 	@echo "== the CRDs, as an API server sees them"
 	cd crds/apiserver && $(GO) test ./...
 	@test -x "$(ENVOY)" || echo "!! LOUD: no Envoy at $(ENVOY): its tests were skipped"
@@ -78,8 +78,15 @@ fuzz: ## fuzz the reader and the front end, a minute each (FUZZTIME=1m)
 	$(GO) test -run '^$$' -fuzz FuzzRead -fuzztime $${FUZZTIME:-1m} ./translators/input
 	$(GO) test -run '^$$' -fuzz FuzzLower -fuzztime $${FUZZTIME:-1m} ./translators/all
 
-bench: ## time and allocations of reading, lowering and translating
-	$(GO) test -run '^$$' -bench . -benchmem ./translators/all
+EGCTL := $(TOOLCACHE)/egctl-$(shell cat bench/tools/egctl/* | sha256sum | cut -c1-16)
+bench: build $(EGCTL) ## measure everything beside its peers and the floor (half an hour on two idle processors); writes docs/performance.md
+	cd bench && $(GO) run .
+bench-slice: build ## the part of it that CI runs, compared with bench/baseline.json (four minutes at most)
+	cd bench && $(GO) test ./... && $(GO) run . -slice
+$(EGCTL):
+	@echo "== building egctl (once: kept in $(TOOLCACHE); it takes Go 1.27.1 and many minutes)"
+	@mkdir -p $(TOOLCACHE)
+	cd bench/tools/egctl && GOTOOLCHAIN=go1.27.1 $(GO) build -p 1 -o $@.part github.com/envoyproxy/gateway/cmd/egctl && mv $@.part $@
 
 GRPCIO_VERSION := 1.85.1
 grpcio: $(CACHE)/grpcio/bin/python ## install a second gRPC implementation for test/planes/grpc (a Python package)
@@ -101,10 +108,15 @@ equivalence: envoy tools ## the large run of test/equivalence: N=500 random poli
 	  MESHKNOT_EQUIVALENCE_OUT=$(CURDIR)/test/equivalence/results.json $(GO) test -count=1 -timeout 24h -v -run TestPlanes ./test/equivalence
 	$(GO) test -count=1 -run TestDocument ./test/equivalence -update
 
+SOAK ?= 100000
+soak: envoy ## hours: SOAK=100000 random sequences of edits, and a million requests under edits
+	MESHKNOT_SEQUENCES=$(SOAK) $(GO) test -count=1 -timeout 0 -run Following ./internal/engine
+	MESHKNOT_TRAFFIC_REQUESTS=1000000 $(GO) test -count=1 -timeout 0 -v ./test/traffic
+
 mutants: ## break the translators on purpose, one place at a time; at least 95 % must be caught
 	$(GO) run ./test/mutants
 
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench equivalence mutants conformance grpcio clean
+.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean
