@@ -21,6 +21,7 @@ type response struct {
 	items          []item     // sorted by id
 	removed        []string   // delta only
 	packed         mem.Buffer // all items in one piece, where others get the same
+	flight         *flight
 }
 
 // frames is the encoded response: the shared bytes of its resources, and a tail
@@ -62,7 +63,9 @@ type request struct {
 	delta *discoveryv3.DeltaDiscoveryRequest
 	whole *discoveryv3.DiscoveryRequest
 	raw   []byte
-	many  int // how many names and versions there are
+	many  int    // how many names and versions there are
+	seen  uint16 // the numbers of their fields, as bits
+	star  bool   // one subscribes everything
 	// refused is what is wrong with its size. The stream ends with it.
 	refused error
 }
@@ -145,6 +148,8 @@ func (q *request) decode(b []byte, o *Options) error {
 			rest = append(rest, b[from:at]...)
 			from = at + n
 			q.many++
+			q.seen |= 1 << number
+			q.star = q.star || n == 3 && b[at+2] == everyName[0] && (number == deltaSubscribe || number == wholeNames)
 		}
 		at += n
 	}
@@ -166,6 +171,9 @@ func (q *request) decode(b []byte, o *Options) error {
 // fields are the values of a field that can be many.
 func (q *request) fields(wanted protowire.Number) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
+		if q.seen&(1<<wanted) == 0 {
+			return
+		}
 		each(q.raw, func(number protowire.Number, value []byte) bool { return number != wanted || yield(value) })
 	}
 }

@@ -78,7 +78,7 @@ func TestPacks(t *testing.T) {
 	p := packs{byContent: map[uint64]*pack{}}
 	now := time.Unix(1000, 0)
 	answer := func(version string) *response {
-		r := &response{kind: routes}
+		r := &response{kind: routes, flight: &flight{}}
 		for i := range uint32(packed) {
 			made, err := encode(artifact(rs.RouteType, fmt.Sprint(i), version, ir.Audience{}))
 			if err != nil {
@@ -89,12 +89,20 @@ func TestPacks(t *testing.T) {
 		return r
 	}
 	one := answer("1")
-	again := func() *response { return &response{kind: routes, items: append([]item{}, one.items...)} }
-	first, second, third := again(), again(), again()
-	for _, r := range []*response{first, second, third} {
-		p.share(r, now)
+	again := func() *response {
+		return &response{kind: routes, items: append([]item{}, one.items...), flight: &flight{cargo: marks(one.items)}}
 	}
-	if first.packed != nil || second.packed == nil || third.packed == nil || &third.items[0] != &first.items[0] {
+	first, second, third := again(), again(), again()
+	p.share(first, now)
+	for _, have := range p.byContent {
+		if have.items != nil || have.cost() != 0 {
+			t.Error("what one client alone got is kept")
+		}
+	}
+	p.share(second, now)
+	p.share(third, now)
+	if first.packed != nil || second.packed == nil || third.packed == nil || &third.items[0] != &second.items[0] ||
+		&third.flight.cargo[0] != &second.flight.cargo[0] {
 		t.Error("what is equal is not shared")
 	}
 	for _, r := range []*response{second, third} {

@@ -112,7 +112,7 @@ func (c *schedule) configs(sub *subscription) []*statusv3.ClientConfig_GenericXd
 			g.ConfigStatus = statusv3.ConfigStatus_ERROR
 		case pending, contains(sub.fresh, id):
 			g.ConfigStatus = statusv3.ConfigStatus_NOT_SENT
-		case slices.ContainsFunc(sub.flights, func(f flight) bool { return f.has(id) }):
+		case slices.ContainsFunc(sub.flights, func(f *flight) bool { return f.has(id) }):
 			g.ConfigStatus = statusv3.ConfigStatus_STALE
 		}
 		out = append(out, g)

@@ -93,8 +93,8 @@ func (c *schedule) subscribe(sub *subscription, q *request, first bool, now time
 	if first {
 		has, vanished = c.holdings(sub, q)
 	}
-	all, none := wildcard(q)
-	if first && none && sub.kind.whole() {
+	all := q.star
+	if first && sub.kind.whole() && q.seen&(1<<deltaSubscribe) == 0 {
 		all = true // until it gives up "*", whatever it names besides
 	}
 	if all && !sub.wildcard {
@@ -144,18 +144,6 @@ func (c *schedule) once(sub *subscription) {
 			c.unmark(sub, id)
 		}
 	}
-}
-
-// wildcard reports whether a request asks for everything, and whether it asks for
-// nothing.
-func wildcard(q *request) (all, none bool) {
-	none = true
-	for name := range q.fields(deltaSubscribe) {
-		if none = false; string(name) == everyName {
-			return true, false
-		}
-	}
-	return false, none
 }
 
 // name notes that a client wants a name, and reports whether that is new. Its
@@ -246,6 +234,7 @@ func (c *schedule) deltaUpdate(sub *subscription, now time.Time) *response {
 			missing = append(missing, id)
 		case send:
 			if b.add(id, current) {
+				b.replace(id)
 				c.unmark(sub, id)
 			}
 		}
@@ -253,7 +242,7 @@ func (c *schedule) deltaUpdate(sub *subscription, now time.Time) *response {
 	r := &response{version: versionOf(shelf.sum), items: b.items}
 	if len(r.items) > 0 {
 		slices.SortFunc(r.items, byID)
-		return c.sent(sub, r, r.items, now)
+		return c.sent(sub, r, r.items, b.had, now)
 	}
 	full := c.room(r)
 	for _, id := range missing {
@@ -265,7 +254,7 @@ func (c *schedule) deltaUpdate(sub *subscription, now time.Time) *response {
 		c.unmark(sub, id)
 	}
 	if len(r.removed) > 0 || sub.first {
-		return c.sent(sub, r, nil, now)
+		return c.sent(sub, r, nil, nil, now)
 	}
 	return nil
 }
@@ -286,6 +275,23 @@ type batch struct {
 	limit    int // bytes
 	size     int
 	items    []item
+	had      map[uint32]*resource // as in a flight
+}
+
+// replace notes what the client has of a pending name that it is sent something
+// for, or that is taken away.
+func (b *batch) replace(id uint32) {
+	p := b.sub.pending[id]
+	if !b.sub.kind.refers() || p.had == nil && !p.unsure {
+		return
+	}
+	if b.had == nil {
+		b.had = map[uint32]*resource{}
+	}
+	b.had[id] = p.had
+	if p.unsure {
+		b.had[id] = nil
+	}
 }
 
 // add adds a resource if there is room.
@@ -320,16 +326,18 @@ func (b *batch) addFresh() {
 func (c *schedule) deltaRemoval(sub *subscription, now time.Time) *response {
 	shelf := &c.store.kinds[sub.kind]
 	r := &response{version: versionOf(shelf.sum)}
+	b := &batch{schedule: c, sub: sub}
 	full := c.room(r)
 	for _, id := range sub.sorted() {
-		if sub.judge(id, sub.pending[id], shelf.view(id, c.who)) != remove {
+		name := shelf.entries[id].name
+		if sub.judge(id, sub.pending[id], shelf.view(id, c.who)) != remove || c.needed(sub.kind, name, now) {
 			continue
 		}
-		name := shelf.entries[id].name
 		if full(name) {
 			break
 		}
 		r.removed = append(r.removed, name)
+		b.replace(id)
 		delete(sub.refused, id)
 		c.unmark(sub, id)
 	}
@@ -346,5 +354,5 @@ func (c *schedule) deltaRemoval(sub *subscription, now time.Time) *response {
 	if len(r.removed) == 0 {
 		return nil
 	}
-	return c.sent(sub, r, nil, now)
+	return c.sent(sub, r, nil, b.had, now)
 }

@@ -53,8 +53,9 @@ type Options struct {
 	// send (30 seconds). Then its stream ends.
 	SendTimeout time.Duration
 	// MaxAge of a connection (30 minutes): a proxy proves anew who it is, and
-	// the load spreads over servers.
-	MaxAge time.Duration
+	// the load spreads over servers. AgeGrace is how long its streams may go on
+	// after that (10 seconds).
+	MaxAge, AgeGrace time.Duration
 	// Grace is how long Serve waits for streams when it stops (5 seconds).
 	Grace time.Duration
 }
@@ -75,6 +76,7 @@ func (o Options) withDefaults() Options {
 	o.RemovalPatience = cmp.Or(o.RemovalPatience, 15*time.Second)
 	o.SendTimeout = cmp.Or(o.SendTimeout, 30*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, 30*time.Minute)
+	o.AgeGrace = cmp.Or(o.AgeGrace, 10*time.Second)
 	o.Grace = cmp.Or(o.Grace, 5*time.Second)
 	return o
 }

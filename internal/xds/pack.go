@@ -15,19 +15,29 @@ type packs struct {
 	bytes     int
 }
 
-// pack is the content of a response. It has no bytes while one client alone got it.
+// pack is the content of a response. While one client alone got it, it keeps
+// nothing of it.
 type pack struct {
 	items  []item
+	cargo  []mark // of the items
 	sotw   bool
 	buffer mem.Buffer
 	used   time.Time
+}
+
+// cost is what a pack keeps alive, in bytes: its own, and its resources'.
+func (p *pack) cost() int {
+	if p.buffer == nil {
+		return 0
+	}
+	return 2 * p.buffer.Len()
 }
 
 const (
 	// packed is how many resources a response must have to be worth a pack.
 	packed = 32
 	// maxPacks and maxPacked bound how many packs there are and what they take.
-	maxPacks, maxPacked = 256, 32 << 20
+	maxPacks, maxPacked = 256, 64 << 20
 	// packAge is how long a pack stays that nobody gets.
 	packAge = 10 * time.Second
 )
@@ -42,34 +52,33 @@ func (p *packs) share(r *response, now time.Time) {
 		key = key*0x9E3779B97F4A7C15 + i.resource.hash + uint64(i.id)
 	}
 	have := p.byContent[key]
-	if have == nil || have.sotw != r.sotw || !slices.Equal(have.items, r.items) {
+	switch {
+	case have == nil:
 		if len(p.byContent) < maxPacks {
-			p.remove(key)
-			p.byContent[key] = &pack{items: r.items, sotw: r.sotw, used: now}
+			p.byContent[key] = &pack{used: now}
 		}
 		return
-	}
-	have.used = now
-	if have.buffer == nil {
+	case have.buffer == nil:
 		size := r.size()
-		if p.bytes+size > maxPacked {
+		if p.bytes+2*size > maxPacked {
 			return
 		}
 		b := make([]byte, 0, size)
 		for _, i := range r.items {
 			b = append(b, i.resource.bytes(r.sotw).ReadOnlyData()...)
 		}
-		have.buffer = mem.SliceBuffer(b)
-		p.bytes += size
+		have.items, have.cargo, have.sotw, have.buffer = r.items, r.flight.cargo, r.sotw, mem.SliceBuffer(b)
+		p.bytes += have.cost()
+	case have.sotw != r.sotw || !slices.Equal(have.items, r.items):
+		return
 	}
-	r.items, r.packed = have.items, have.buffer
+	have.used = now
+	r.items, r.flight.cargo, r.packed = have.items, have.cargo, have.buffer
 }
 
 func (p *packs) remove(key uint64) {
 	if have := p.byContent[key]; have != nil {
-		if have.buffer != nil {
-			p.bytes -= have.buffer.Len()
-		}
+		p.bytes -= have.cost()
 		delete(p.byContent, key)
 	}
 }

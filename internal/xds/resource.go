@@ -88,6 +88,11 @@ var referrers = [kinds][]kind{
 	extensions:   {listeners, routes},
 }
 
+// refers reports whether resources of a kind, but for clusters, refer to others.
+func (k kind) refers() bool {
+	return k == listeners || k == routes || k == scopedRoutes || k == virtualHosts
+}
+
 // resource is an artifact as it is sent. It is never changed, and all streams
 // share its bytes.
 type resource struct {

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
@@ -37,13 +38,17 @@ type schedule struct {
 }
 
 // window is how many responses of a kind a delta client may leave unanswered
-// before it is sent no more of it.
-const window = 8
+// before it is sent no more of it, and windowBytes what they may keep alive.
+const (
+	window      = 8
+	windowBytes = 128 << 10
+)
 
 // next returns what to send now; nil for nothing, and then after how long to ask
 // again, zero for not before something happens.
 func (c *schedule) next(now time.Time) (*response, time.Duration) {
 	if c.quiet() {
+		c.removing = time.Time{} // what was to be taken away is there again
 		return nil, 0
 	}
 	var gate time.Time
@@ -58,7 +63,10 @@ func (c *schedule) next(now time.Time) (*response, time.Duration) {
 		}
 	}
 	r, until := c.removal(now, gate)
-	if r != nil || until.IsZero() || c.quiet() {
+	if c.quiet() {
+		c.removing, until = time.Time{}, time.Time{}
+	}
+	if r != nil || until.IsZero() {
 		return r, 0
 	}
 	return nil, until.Sub(now)
@@ -85,7 +93,11 @@ func (c *schedule) update(sub *subscription, now time.Time) *response {
 		}
 		return c.sotwUpdate(sub, now)
 	}
-	if len(sub.flights) >= window {
+	weight := 0
+	for _, f := range sub.flights {
+		weight += f.weight
+	}
+	if len(sub.flights) >= window || weight >= windowBytes {
 		return nil
 	}
 	return c.deltaUpdate(sub, now)
@@ -140,15 +152,15 @@ func (c *schedule) removal(now, gate time.Time) (*response, time.Time) {
 		}
 	}
 	for _, sub := range slices.Backward(c.subs[:]) {
-		if sub == nil || len(sub.pending) == 0 && len(sub.vanished) == 0 || c.needed(sub.kind) {
+		if sub == nil || len(sub.pending) == 0 && len(sub.vanished) == 0 {
 			continue
 		}
 		if r := c.takeAway(sub, now); r != nil {
 			return r, time.Time{}
 		}
 	}
-	if c.quiet() {
-		c.removing = time.Time{}
+	if overdue.After(now) && c.clings() {
+		gate = sooner(gate, overdue)
 	}
 	return nil, gate
 }
@@ -174,12 +186,39 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// needed reports whether the client goes on with something old, because it
-// refused what was to replace it, that may refer to a resource of a kind.
-func (c *schedule) needed(k kind) bool {
+// needed reports whether the client may still refer to a resource, by its name:
+// it goes on with something old, because it refused what was to replace it. Where
+// it is not known with what, it is given time and no more.
+func (c *schedule) needed(k kind, name string, now time.Time) bool {
+	if !c.clings() {
+		return false
+	}
+	if k == endpoints { // with their clusters
+		for _, p := range c.subs[clusters].waiting() {
+			if p.had != nil && slices.Contains(p.had.children, name) && c.needed(clusters, p.had.name, now) {
+				return true
+			}
+		}
+		return false
+	}
+	overdue := !c.removing.Add(c.options.RemovalPatience).After(now)
 	return slices.ContainsFunc(referrers[k], func(by kind) bool {
-		sub := c.subs[by]
-		return sub != nil && (sub.rejected || len(sub.refused) > 0)
+		if by == clusters { // of these it is not kept what they refer to
+			return !overdue && c.subs[by] != nil && len(c.subs[by].refused) > 0
+		}
+		for _, r := range c.subs[by].keeps() {
+			if r == nil && !overdue || r != nil && bytes.Contains(r.delta.ReadOnlyData(), []byte(name)) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// clings reports whether the client goes on with anything old.
+func (c *schedule) clings() bool {
+	return slices.ContainsFunc(c.subs[:], func(sub *subscription) bool {
+		return sub != nil && (len(sub.kept) > 0 || len(sub.refused) > 0)
 	})
 }
 
@@ -222,18 +261,26 @@ func (sub *subscription) judge(id uint32, p pending, current *resource) verdict 
 }
 
 // sent notes a response that goes out now. fresh are the resources in it that the
-// client does not have: what it asks for anew because of them is sent again.
-func (c *schedule) sent(sub *subscription, r *response, fresh []item, now time.Time) *response {
+// client does not have: what it asks for anew because of them is sent again. had is
+// what it has of what that replaces, as in a flight.
+func (c *schedule) sent(sub *subscription, r *response, fresh []item, had map[uint32]*resource, now time.Time) *response {
 	r.kind, r.sotw = sub.kind, c.sotw
 	c.count++
 	r.nonce = hex.EncodeToString(binary.BigEndian.AppendUint32(c.salt[:], c.count))
-	if (sub.rejected || len(sub.refused) > 0) && !c.removing.IsZero() {
+	if len(sub.kept) > 0 && !c.removing.IsZero() {
 		c.removing = now // removals waited for this, and now wait for the answer
 	}
-	sub.first, sub.rejected = false, false
+	sub.first = false
 	sub.nonce = r.nonce
 	sub.status.Sent = r.version
-	sub.flights = append(sub.flights, flight{r, now})
+	r.flight = &flight{version: r.version, nonce: r.nonce, at: now, cargo: marks(r.items), had: had}
+	r.flight.weight = len(r.items) * 16
+	for _, h := range had {
+		if h != nil {
+			r.flight.weight += h.delta.Len()
+		}
+	}
+	sub.flights = append(sub.flights, r.flight)
 	if len(sub.refused) > 0 {
 		for _, i := range r.items {
 			delete(sub.refused, i.id)

@@ -166,11 +166,12 @@ func (a *actor) all(names string) {
 	a.t.Helper()
 	sign := map[bool]string{false: " +", true: " "}[a.stream.sotw]
 	a.ask("cds")
-	a.ask("eds" + sign + names)
+	names = sign + strings.Join(strings.Fields(names), sign)
+	a.ask("eds" + names)
 	a.ask("lds")
-	a.ask("rds" + sign + names)
+	a.ask("rds" + names)
 	for got := a.next(); got != ""; got = a.next() {
-		a.accept(got, names)
+		a.accept(got, strings.ReplaceAll(names, "+", ""))
 	}
 }
 
@@ -181,7 +182,7 @@ func (a *actor) accept(got, names string) {
 		a.answer(w, "")
 		return
 	}
-	a.answer(w, "", names)
+	a.answer(w, "", strings.Fields(names)...)
 }
 
 func TestNewContentGoesInOrderAndIsGatedByAnswers(t *testing.T) {
@@ -253,27 +254,137 @@ func TestRemovalsDoNotWaitForEver(t *testing.T) {
 	})
 }
 
-// While a route is refused the client goes on with the old one, which may lead to
-// what is to be taken away.
+// While a route is refused the client goes on with the old one. What that leads to
+// stays, and what it does not lead to goes.
 func TestWhatARefusedRouteReplacesIsNotTakenApart(t *testing.T) {
 	both(t, func(t *testing.T, sotw bool) {
 		a := newActor(t, newStore(), sotw, Options{})
-		a.put("cds old=1", "rds r=1")
-		a.all("r")
-		a.put("cds old", "cds new=1", "rds r=2")
-		a.want(map[bool]string{false: "cds new", true: "cds new old"}[sotw])
+		a.put("cds old=eds", "eds old=1", "cds else=1", "rds r=to old")
+		a.all("r old")
+		a.put("cds old", "eds old", "cds else", "cds new=1", "rds r=2")
+		a.want(map[bool]string{false: "cds new", true: "cds else new old"}[sotw])
 		a.answer("cds", "")
 		a.want("rds r")
-		if said := a.answer("rds", "route r is bad", "r"); said.nack == nil || said.nack.Resource != "r" {
-			t.Fatalf("%+v", said)
+		for _, content := range []string{"", "3"} { // a second refusal does not change what is in use
+			if content != "" {
+				a.put("rds r=" + content)
+				a.want("rds r")
+			}
+			if said := a.answer("rds", "route r is bad", "r"); said.nack == nil || said.nack.Resource != "r" {
+				t.Fatalf("%+v", said)
+			}
+			if content == "" {
+				a.want(map[bool]string{false: "cds gone: else", true: "cds new old"}[sotw])
+				a.answer("cds", "")
+			}
+			a.now = a.now.Add(time.Hour)
+			a.want()
 		}
-		a.now = a.now.Add(time.Hour)
-		a.want()
-		a.put("rds r=3")
+		a.put("rds r=4")
 		a.want("rds r")
 		a.answer("rds", "", "r")
+		if !sotw {
+			a.want("eds gone: old")
+			a.answer("eds", "")
+		}
 		a.want(map[bool]string{false: "cds gone: old", true: "cds new"}[sotw])
+		a.answer("cds", "")
+		if c := a.stream.schedule; !c.quiet() || c.clings() {
+			t.Error("something is left")
+		}
 	})
+}
+
+// The same for listeners, which in the state of the world are refused as a whole.
+func TestWhatARefusedListenerReplacesIsNotTakenApart(t *testing.T) {
+	both(t, func(t *testing.T, sotw bool) {
+		a := newActor(t, newStore(), sotw, Options{})
+		a.put("cds old=1", "lds l=to old", "lds m=1")
+		a.all("r")
+		a.put("cds old", "lds l=2")
+		a.want(map[bool]string{false: "lds l", true: "lds l m"}[sotw])
+		a.answer("lds", "listener l: bad")
+		a.now = a.now.Add(time.Hour)
+		a.want()
+		a.put("lds l") // that it goes is accepted
+		a.want(map[bool]string{false: "lds gone: l", true: "lds m"}[sotw])
+		a.answer("lds", "")
+		a.want(map[bool]string{false: "cds gone: old", true: "cds"}[sotw])
+	})
+}
+
+// Where a client came back with something else, and refuses what it should have, it
+// is not known what it uses: removals wait, but not without end.
+func TestRemovalsWaitForWhatIsNotKnown(t *testing.T) {
+	a := newActor(t, newStore(), false, Options{})
+	a.put("cds old=1", "rds r=2")
+	a.ask("cds")
+	a.want("cds old")
+	a.answer("cds", "")
+	a.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: rs.RouteType, ResourceNamesSubscribe: []string{"r"}, InitialResourceVersions: map[string]string{"r": "other"}})
+	a.want("rds r")
+	a.answer("rds", "r is bad")
+	a.put("cds old")
+	a.now = a.now.Add(14 * time.Second)
+	a.want()
+	a.now = a.now.Add(time.Second)
+	a.want("cds gone: old")
+}
+
+func TestRefusalsAreLedBackToWholeNames(t *testing.T) {
+	for _, tt := range []struct {
+		text, name string
+		want       bool
+	}{
+		{"bad alpha", "alpha", true},
+		{"bad alpha", "a", false},
+		{"Error adding cluster(s) a: no, b: no", "a", true},
+		{"Error adding cluster(s) a: no, b: no", "b", true},
+		{"validation of a.", "a", true},
+		{"\"a\" is bad", "a", true},
+		{"a.example is bad", "a", false},
+		{"a:80 is bad, and so is a", "a", true},
+		{"a:80 is bad", "a", false},
+		{"shop/a|x is bad", "a", false},
+		{"éa is bad", "a", false},
+		{"aa aaa", "a", false},
+		{"nothing at all", "x", false},
+	} {
+		if got := mentions(tt.text, tt.name); got != tt.want {
+			t.Errorf("%q names %q: %t", tt.text, tt.name, got)
+		}
+	}
+	// Of those that it names the longest is blamed; where it names none, all are
+	// suspects, and go again when one of them changes.
+	a := newActor(t, newStore(), false, Options{})
+	a.put("eds a=1", "rds a=1", "rds alpha=1")
+	a.ask("rds +a +alpha")
+	a.want("rds a alpha")
+	if said := a.answer("rds", "bad alpha"); said.nack.Resource != "alpha" || len(said.nack.Refs) != 1 {
+		t.Errorf("%+v", said.nack)
+	}
+	a.put("rds alpha=2")
+	a.want("rds a alpha")
+	if said := a.answer("rds", "one of the resources is no resource"); said.nack.Resource != "" || said.nack.Refs != nil {
+		t.Errorf("%+v", said.nack)
+	}
+	a.want()
+	a.put("rds a=2")
+	a.want("rds a alpha")
+}
+
+// Flights of a client that answers nothing keep no content, and have a weight.
+func TestUnansweredResponsesAreBoundedInBytes(t *testing.T) {
+	a := newActor(t, newStore(), false, Options{})
+	a.put("rds r=" + strings.Repeat("x", windowBytes))
+	a.ask("rds +r")
+	a.want("rds r")
+	a.put("rds r=2")
+	a.want("rds r")
+	a.put("rds r=3")
+	a.want() // what it has may be in use, so that is kept
+	a.answer("rds", "")
+	a.want("rds r")
 }
 
 func TestTheLatestWinsAndARevertSendsNothing(t *testing.T) {

@@ -49,6 +49,8 @@ type Change struct {
 type Server struct {
 	options Options
 	serving atomic.Int32
+	stated  atomic.Bool // there was a state
+	health  *health.Server
 
 	// mu guards what follows, the stores and the schedules. What can happen: a
 	// change arrives (Apply, Update); changes that were held back go out (flush,
@@ -57,7 +59,8 @@ type Server struct {
 	mu       sync.Mutex
 	stores   map[string]*store // by back end
 	want     map[place]*resource
-	late     map[place]struct{} // places where want differs from the stores
+	awaited  map[place]awaited  // by the place of the endpoints for everybody
+	late     map[place]struct{} // places where the stores may differ from what is wanted
 	filled   map[string]bool    // back ends that Apply or Update were about
 	wave     int                // streams that still send what changed last
 	trailing *time.Timer        // ends the wait for them; nil if nothing waits
@@ -78,8 +81,19 @@ type place struct {
 // New makes a server that has nothing to say yet: until the first Update or Apply
 // proxies that connect are kept waiting, and so keep what they have.
 func New(o Options) *Server {
-	return &Server{options: o.withDefaults(), stores: map[string]*store{}, want: map[place]*resource{},
+	s := &Server{health: health.NewServer(), options: o.withDefaults(), stores: map[string]*store{}, want: map[place]*resource{}, awaited: map[place]awaited{},
 		late: map[place]struct{}{}, filled: map[string]bool{}, streams: map[*stream]struct{}{}, packs: packs{byContent: map[uint64]*pack{}}}
+	s.tell()
+	return s
+}
+
+// tell has the health service say whether there is something to serve.
+func (s *Server) tell() {
+	now := healthv1.HealthCheckResponse_NOT_SERVING
+	if s.Ready() {
+		now = healthv1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus("", now)
 }
 
 // store returns the store of a back end.
@@ -168,13 +182,16 @@ func (s *Server) put(at place, r *resource) {
 	default:
 		s.want[at] = r
 	}
+	s.await(at, old, r)
 	s.late[at] = struct{}{}
 }
 
 // changed lets changes go out: at once or, while the ones before are still being
 // sent, when they were, but soon. Meanwhile the latest of each place wins.
 func (s *Server) changed(backends ...string) {
-	s.revision++
+	if s.revision++; s.stated.CompareAndSwap(false, true) {
+		s.tell()
+	}
 	for _, b := range backends {
 		s.filled[b] = true
 	}
@@ -207,7 +224,7 @@ func (s *Server) flush() {
 	var touched []*stream
 	now := time.Now()
 	for at := range s.late {
-		s.store(at.backend).set(at.kind, at.name, at.audience, s.want[at], now, func(st *stream) {
+		s.store(at.backend).set(at.kind, at.name, at.audience, s.wanted(at), now, func(st *stream) {
 			if !st.touched {
 				st.touched = true
 				touched = append(touched, st)
@@ -243,15 +260,19 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	s.register(streams, g, loopback(lis.Addr()))
 
 	s.serving.Add(1)
-	defer s.serving.Add(-1)
+	s.tell()
 	go s.watch(streams)
 	failed := make(chan error, 1)
 	go func() { failed <- g.Serve(lis) }()
 	select {
-	case err := <-failed:
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	s.serving.Add(-1)
+	s.tell()
+	if err != nil {
 		g.Stop()
 		return fmt.Errorf("serving xDS on %s: %w", lis.Addr(), err)
-	case <-ctx.Done():
 	}
 	endStreams()
 	stopped := make(chan struct{})
@@ -270,7 +291,7 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 func (s *Server) register(streams context.Context, g *grpc.Server, local bool) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &ads{server: s, context: streams})
 	statusv3.RegisterClientStatusDiscoveryServiceServer(g, &csds{server: s, local: local, context: streams})
-	healthv1.RegisterHealthServer(g, health.NewServer())
+	healthv1.RegisterHealthServer(g, s.health)
 	if s.options.Debug {
 		reflection.Register(g)
 		channelz.RegisterChannelzServiceToServer(g)
@@ -307,15 +328,11 @@ func (s *Server) serverOptions(addr net.Addr) ([]grpc.ServerOption, error) {
 		grpc.ReadBufferSize(4 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: 30 * time.Second, Timeout: 10 * time.Second,
-			MaxConnectionAge: s.options.MaxAge, MaxConnectionAgeGrace: 10 * time.Second}),
+			MaxConnectionAge: s.options.MaxAge, MaxConnectionAgeGrace: s.options.AgeGrace}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 			MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}, nil
 }
 
 // Ready reports whether the server serves a state.
-func (s *Server) Ready() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.revision > 0 && s.serving.Load() > 0
-}
+func (s *Server) Ready() bool { return s.stated.Load() && s.serving.Load() > 0 }

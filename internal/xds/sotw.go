@@ -80,6 +80,7 @@ func (c *schedule) sotwUpdate(sub *subscription, now time.Time) *response {
 			c.unmark(sub, id)
 		case send:
 			if asked = asked || p.answer; b.add(id, current) {
+				b.replace(id)
 				c.unmark(sub, id)
 			}
 		}
@@ -92,12 +93,12 @@ func (c *schedule) sotwUpdate(sub *subscription, now time.Time) *response {
 		}
 		r.items = fresh
 		r.version = versionOf(sum(fresh))
-		return c.sent(sub, r, fresh, now)
+		return c.sent(sub, r, fresh, b.had, now)
 	}
 	r.items = c.whole(sub)
 	if s := sum(r.items); asked || len(fresh) > 0 && s != sub.sum {
 		sub.sum, r.version = s, versionOf(s)
-		return c.sent(sub, r, fresh, now)
+		return c.sent(sub, r, fresh, b.had, now)
 	}
 	return nil
 }
@@ -111,12 +112,18 @@ func (c *schedule) sotwRemoval(sub *subscription, now time.Time) *response {
 	if len(sub.fresh) > 0 {
 		return nil // it waits for others, and would be in the response
 	}
-	for _, id := range sub.sorted() {
-		if sub.judge(id, sub.pending[id], c.store.kinds[sub.kind].view(id, c.who)) == send {
+	shelf := &c.store.kinds[sub.kind]
+	for id, p := range sub.pending {
+		if sub.judge(id, p, shelf.view(id, c.who)) == send {
 			return nil
 		}
 	}
-	for _, id := range sub.sorted() {
+	b := &batch{schedule: c, sub: sub}
+	for id := range sub.pending {
+		if c.needed(sub.kind, shelf.entries[id].name, now) {
+			continue
+		}
+		b.replace(id)
 		delete(sub.refused, id)
 		c.unmark(sub, id)
 	}
@@ -130,7 +137,7 @@ func (c *schedule) sotwRemoval(sub *subscription, now time.Time) *response {
 		return nil
 	}
 	sub.sum, r.version = s, versionOf(s)
-	return c.sent(sub, r, nil, now)
+	return c.sent(sub, r, nil, b.had, now)
 }
 
 // whole is all that a client is to have of a kind, and what of it is pending to

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 
@@ -79,7 +81,7 @@ const maxText = 4096
 // settle takes the answer to a response, once. A refusal is the presence of an
 // error, never a conclusion from versions.
 func (c *schedule) settle(sub *subscription, nonce string, refusal *rpcstatus.Status) answer {
-	i := slices.IndexFunc(sub.flights, func(f flight) bool { return f.nonce == nonce })
+	i := slices.IndexFunc(sub.flights, func(f *flight) bool { return f.nonce == nonce })
 	if i < 0 {
 		return answer{}
 	}
@@ -89,49 +91,110 @@ func (c *schedule) settle(sub *subscription, nonce string, refusal *rpcstatus.St
 	}
 	if refusal == nil {
 		sub.status.Accepted = f.version
+		sub.accept(f)
 		return answer{acked: true}
 	}
 	text := refusal.GetMessage()
-	if c.sotw && sub.kind.whole() {
-		sub.rejected = true // what is sent whole is compared as a whole
-	} else {
-		c.refuse(sub, f, later, text)
-	}
-	nack := &Nack{TypeURL: sub.kind.url(), Version: f.version, Text: strings.Clone(text[:min(len(text), maxText)])}
-	for _, i := range f.items {
-		if r := i.resource; len(r.name) > len(nack.Resource) && strings.Contains(text, r.name) {
-			nack.Resource, nack.Refs = r.name, r.refs
+	text = strings.Clone(text[:min(len(text), maxText)])
+	sub.keep(f)
+	nack := &Nack{TypeURL: sub.kind.url(), Version: f.version, Text: text}
+	shelf := &c.store.kinds[sub.kind]
+	var named, others []mark
+	for _, m := range f.cargo {
+		// A name that is nobody's any more may be another's by now: then it has no such content.
+		name := shelf.entries[m.id].name
+		if name == "" || !mentions(text, name) {
+			others = append(others, m)
+			continue
 		}
+		named = append(named, m)
+		if r := shelf.view(m.id, c.who); len(name) > len(nack.Resource) {
+			nack.Resource, nack.Refs = name, nil
+			if r != nil {
+				nack.Refs = r.refs
+			}
+		}
+	}
+	if !c.sotw || !sub.kind.whole() { // what is sent whole is compared as a whole
+		c.refuse(sub, named, others, later)
 	}
 	return answer{nack: nack}
 }
 
-// refuse notes that of the resources in a response the same is not to be sent
-// again, and that the client may have any of them or none. Where the text names
-// some, the others are innocent.
-func (c *schedule) refuse(sub *subscription, f flight, later []flight, text string) {
-	var named, others []uint32
-	for _, i := range f.items {
-		overtaken := slices.ContainsFunc(later, func(l flight) bool { return l.has(i.id) })
-		if overtaken || !sub.covers(i.id) {
-			continue
+// accept notes that the client uses what was in a response, and not what that
+// replaced.
+func (sub *subscription) accept(f *flight) {
+	for id := range f.had {
+		delete(sub.kept, id)
+	}
+	if len(sub.kept) == 0 {
+		return
+	}
+	for _, m := range f.cargo {
+		delete(sub.kept, m.id)
+	}
+}
+
+// keep notes that the client goes on with what a response was to replace. What it
+// has of that is older where something was refused before.
+func (sub *subscription) keep(f *flight) {
+	for id, had := range f.had {
+		if sub.kept == nil {
+			sub.kept = map[uint32]*resource{}
 		}
-		if sub.refused == nil {
-			sub.refused = map[uint32]refused{}
-		}
-		sub.refused[i.id] = refused{hash: i.resource.hash}
-		if p, ok := sub.pending[i.id]; ok {
-			p.unsure = true
-			sub.pending[i.id] = p
-		}
-		if strings.Contains(text, i.resource.name) {
-			named = append(named, i.id)
-		} else {
-			others = append(others, i.id)
+		if _, ok := sub.kept[id]; !ok {
+			sub.kept[id] = had
 		}
 	}
-	for _, id := range named {
-		sub.refused[id] = refused{sub.refused[id].hash, others}
+}
+
+// mentions reports whether a name stands by itself in a text: it is no part of a
+// longer one. A full stop or a colon at the end of a word is punctuation.
+func mentions(text, name string) bool {
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return false
+		}
+		at += i
+		before, _ := utf8.DecodeLastRuneInString(text[:at])
+		after, _ := utf8.DecodeRuneInString(strings.TrimLeft(text[at+len(name):], ".:"))
+		if !nameRune(before) && !nameRune(after) {
+			return true
+		}
+	}
+}
+
+func nameRune(r rune) bool {
+	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._/:|~", r))
+}
+
+// refuse notes that of the resources in a response the same is not to be sent
+// again, and that the client may have any of them or none. Those that it named are
+// bad and the others innocent; where it named none all are suspects.
+func (c *schedule) refuse(sub *subscription, named, others []mark, later []*flight) {
+	note := func(all []mark, with []uint32) (ids []uint32) {
+		for _, m := range all {
+			overtaken := slices.ContainsFunc(later, func(l *flight) bool { return l.has(m.id) })
+			if overtaken || !sub.covers(m.id) {
+				continue
+			}
+			if sub.refused == nil {
+				sub.refused = map[uint32]refused{}
+			}
+			sub.refused[m.id] = refused{m.hash, with}
+			if p, ok := sub.pending[m.id]; ok {
+				p.unsure = true
+				sub.pending[m.id] = p
+			}
+			ids = append(ids, m.id)
+		}
+		return ids
+	}
+	with := note(others, nil)
+	note(named, with)
+	if len(named) == 0 {
+		note(others, with)
 	}
 }
 

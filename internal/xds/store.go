@@ -167,6 +167,12 @@ func (s *shelf) view(id uint32, who ir.Identity) *resource {
 }
 
 func view(variants []*resource, who ir.Identity) *resource {
+	if len(variants) == 1 { // as most have
+		if r := variants[0]; r.audience == (ir.Audience{}) || r.audience.Includes(who) {
+			return r
+		}
+		return nil
+	}
 	if len(variants) > 8 { // worth four searches
 		for _, a := range audiences(who) {
 			if i, found := findVariant(variants, a); found {

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,15 +22,16 @@ type subscription struct {
 	fresh   []uint32
 	pending map[uint32]pending
 	// refused is what was refused and is not sent again. What the client has of these
-	// names is not known. rejected: what was sent last, as a whole, was refused.
-	refused  map[uint32]refused
-	rejected bool
+	// names is not known, but that it may still use what is kept; nil for it is not
+	// known what.
+	refused map[uint32]refused
+	kept    map[uint32]*resource
 	// vanished are names of which the client had something when it came, and which
 	// are nobody's any more.
 	vanished []string
-	flights  []flight // sent and not answered, the oldest first
-	nonce    string   // of what was sent last
-	sum      uint64   // of what was sent last as a whole
+	flights  []*flight // sent and not answered, the oldest first
+	nonce    string    // of what was sent last
+	sum      uint64    // of what was sent last as a whole
 	status   TypeStatus
 }
 
@@ -49,10 +51,30 @@ type refused struct {
 	with []uint32
 }
 
-// flight is a response that the client has not answered yet.
+// flight is a response that the client has not answered yet. It keeps no content
+// alive but what may be in use still.
 type flight struct {
-	*response
-	at time.Time
+	version, nonce string
+	at             time.Time
+	cargo          []mark
+	// had is what the client had of what was replaced or taken away, where that may
+	// refer to other things; nil for it is not known what.
+	had    map[uint32]*resource
+	weight int // bytes that all of this keeps alive
+}
+
+// mark is what is known of a resource that was sent.
+type mark struct {
+	id   uint32
+	hash uint64
+}
+
+func marks(items []item) []mark {
+	out := make([]mark, len(items))
+	for n, i := range items {
+		out[n] = mark{i.id, i.resource.hash}
+	}
+	return out
 }
 
 // item is a resource in a response.
@@ -61,9 +83,30 @@ type item struct {
 	resource *resource
 }
 
-func (f flight) has(id uint32) bool {
-	_, found := slices.BinarySearchFunc(f.items, id, func(i item, id uint32) int { return cmp.Compare(i.id, id) })
+func (f *flight) has(id uint32) bool {
+	_, found := slices.BinarySearchFunc(f.cargo, id, func(m mark, id uint32) int { return cmp.Compare(m.id, id) })
 	return found
+}
+
+// forgive forgets what was refused of a name.
+func (s *subscription) forgive(id uint32) {
+	delete(s.refused, id)
+	delete(s.kept, id)
+}
+
+// waiting is what is pending, keeps what is kept, of a subscription or none.
+func (s *subscription) waiting() map[uint32]pending {
+	if s == nil {
+		return nil
+	}
+	return s.pending
+}
+
+func (s *subscription) keeps() map[uint32]*resource {
+	if s == nil {
+		return nil
+	}
+	return s.kept
 }
 
 // covers reports whether a name is subscribed.
@@ -109,7 +152,9 @@ func (c *schedule) changed(k kind, id uint32, before, after *resource, now time.
 		c.mark(sub, id, pending{had: before, unsure: unsure})
 	}
 	for _, other := range r.with {
-		c.retry(sub, other)
+		if other != id {
+			c.retry(sub, other)
+		}
 	}
 	if after == nil && c.removing.IsZero() {
 		c.removing = now
@@ -157,7 +202,7 @@ func (c *schedule) part(sub *subscription, id uint32) {
 	if !sub.wildcard {
 		sub.fresh = without(sub.fresh, id)
 		c.unmark(sub, id)
-		delete(sub.refused, id)
+		sub.forgive(id)
 	}
 	c.store.kinds[sub.kind].unsubscribe(id, c.slot)
 }
@@ -180,9 +225,11 @@ func (c *schedule) everything(sub *subscription, wanted bool) {
 			c.unmark(sub, id)
 		}
 	}
-	for id := range sub.refused {
-		if !sub.covers(id) {
-			delete(sub.refused, id)
+	for _, ids := range [][]uint32{slices.Collect(maps.Keys(sub.refused)), slices.Collect(maps.Keys(sub.kept))} {
+		for _, id := range ids {
+			if !sub.covers(id) {
+				sub.forgive(id)
+			}
 		}
 	}
 }

@@ -198,6 +198,18 @@ var sequence = []rule{
 				fail("it is said to be gone")
 			}
 		}},
+		{name: "endpoints that are missing while a cluster waits for them are none", more: true, on: both, run: func(s *stage) {
+			s.set(edsCluster("a", "service", ""))
+			c := s.connect()
+			c.subscribe(CDS)
+			c.await(sent(CDS, "a"))
+			c.subscribe(EDS, "service")
+			c.await(content(endpoints("service")))
+			s.set(endpoints("service", 1))
+			c.await(content(endpoints("service", 1)))
+			s.drop(EDS, "service")
+			c.await(content(endpoints("service")))
+		}},
 	}},
 }
 

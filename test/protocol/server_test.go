@@ -64,7 +64,7 @@ func (o *ours) Start(s setting) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	options := xds.Options{Grace: 10 * time.Millisecond, MaxAge: s.age}
+	options := xds.Options{Grace: 10 * time.Millisecond, MaxAge: s.age, AgeGrace: s.age}
 	if o.hasty {
 		options.Patience, options.RemovalPatience = hastyPatience, hastyRemoval
 	}
