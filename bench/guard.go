@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 )
 
 // guard is a figure that may not grow beyond what was committed: counts of
@@ -52,22 +54,31 @@ func guarded(results []*Result) baseline {
 	return out
 }
 
-// compare says which figures have grown too much. One that is missing on either
-// side is an error: a guard that has nothing to compare guards nothing.
-func compare(committed, now baseline) error {
-	var errs []error
+// compare says which figures have grown too much, by benchmark. One that is missing
+// on either side is an error: a guard that has nothing to compare guards nothing.
+func compare(committed, now baseline) map[string]error {
+	grown := map[string]error{}
 	for _, g := range guards {
 		old, known := committed[g.bench][g.figure]
 		got, measured := now[g.bench][g.figure]
 		switch {
 		case !known || !measured:
-			errs = append(errs, fmt.Errorf("%s %s: not measured, now or in the baseline", g.bench, g.figure))
+			grown[g.bench] = errors.Join(grown[g.bench], fmt.Errorf("%s %s: not measured, now or in the baseline", g.bench, g.figure))
 		case got > old*g.growth:
-			errs = append(errs, fmt.Errorf("%s %s: %s, which is %.0f %% more than the %s of the baseline (allowed are %.0f %%)",
+			grown[g.bench] = errors.Join(grown[g.bench], fmt.Errorf("%s %s: %s, which is %.0f %% more than the %s of the baseline (allowed are %.0f %%)",
 				g.bench, g.figure, show(got), 100*(got/old-1), show(old), 100*(g.growth-1)))
 		}
 	}
-	return errors.Join(errs...)
+	return grown
+}
+
+// joined is all of what compare says, in order.
+func joined(grown map[string]error) error {
+	var all []error
+	for _, b := range slices.Sorted(maps.Keys(grown)) {
+		all = append(all, grown[b])
+	}
+	return errors.Join(all...)
 }
 
 func readBaseline(file string) (baseline, error) {

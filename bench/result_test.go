@@ -54,7 +54,7 @@ func TestBaselineIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compare(b, b); err != nil {
+	if err := joined(compare(b, b)); err != nil {
 		t.Error(err)
 	}
 }
@@ -77,7 +77,7 @@ func TestCompare(t *testing.T) {
 		}{{1, false}, {g.growth - 0.01, false}, {g.growth + 0.01, true}, {0.5, false}} {
 			now := full()
 			now[g.bench][g.figure] *= c.grown
-			err := compare(full(), now)
+			err := joined(compare(full(), now))
 			if (err != nil) != c.fails {
 				t.Errorf("%s %s grown %.2f times: error %v, want one: %v", g.bench, g.figure, c.grown, err, c.fails)
 			}
@@ -87,7 +87,7 @@ func TestCompare(t *testing.T) {
 		}
 		now := full()
 		delete(now[g.bench], g.figure)
-		if compare(full(), now) == nil || compare(now, full()) == nil {
+		if joined(compare(full(), now)) == nil || joined(compare(now, full())) == nil {
 			t.Errorf("%s %s is missing on one side, and that is no error", g.bench, g.figure)
 		}
 	}

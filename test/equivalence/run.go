@@ -238,7 +238,11 @@ func (p *play) measure(q semantics.Request, told semantics.Decision) {
 	p.measured[at] = true
 	wrong := ""
 	for start := time.Now(); ; {
-		seen := p.draw(q)
+		seen, cannot := p.draw(q)
+		if cannot != "" { // of one who is drawn, nothing can be observed
+			p.Tally.NotAsked[cannot]++
+			return
+		}
 		p.Tally.Tests += len(lots)
 		if wrong = drawn(lots, seen, p.Draws); wrong == "" {
 			p.Tally.Distributions++
@@ -252,8 +256,9 @@ func (p *play) measure(q semantics.Request, told semantics.Decision) {
 	p.fail(AboutInterpreter, &q, "%s: %s", q, wrong)
 }
 
-// draw asks as often as a share is measured by, from a few callers at once.
-func (p *play) draw(q semantics.Request) map[string]int {
+// draw asks as often as a share is measured by, from a few callers at once. Where
+// some of the calls cannot be made it says why, and counts nothing.
+func (p *play) draw(q semantics.Request) (seen map[string]int, cannot string) {
 	const callers = 4
 	answers := make(chan planes.Answer, callers)
 	todo := make(chan struct{}, p.Draws)
@@ -268,14 +273,17 @@ func (p *play) draw(q semantics.Request) map[string]int {
 			}
 		}()
 	}
-	seen := map[string]int{}
+	seen = map[string]int{}
 	for range p.Draws {
 		a := <-answers
+		if a.Cannot != "" {
+			cannot = a.Cannot
+		}
 		if q.Raw && a.App == "" {
 			a = planes.Answer{Denied: true}
 		}
 		seen[outcome(a)]++
 	}
 	p.Tally.Observations += p.Draws
-	return seen
+	return seen, cannot
 }

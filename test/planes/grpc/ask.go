@@ -100,6 +100,9 @@ func (s *scene) unreachable(q semantics.Request) string {
 		if s.address(q) == "" {
 			return "no gRPC server is told to serve at that port"
 		}
+		if header := s.asked[q.Workload]; header != "" {
+			return unsaid(q.Workload, header)
+		}
 		return ""
 	}
 	host, ok := s.host(q)
@@ -116,7 +119,7 @@ func (s *scene) unreachable(q semantics.Request) string {
 	case s.lacks[host] != "":
 		return fmt.Sprintf("the routes speak of %s, and there is no such cluster", s.lacks[host])
 	}
-	return ""
+	return s.unsaid(q, host)
 }
 
 // ask makes a call.

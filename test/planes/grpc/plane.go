@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -120,7 +119,7 @@ func (p *Plane) Show(s planes.Scene) (planes.Showing, error) {
 	// Clients and servers read a message only when they have put the one before it
 	// to use. So once they accept a second one, which tells them nothing, the first
 	// is in use.
-	if err := p.update(s.Units, append(slices.Clone(out), tick(p.shown))); err != nil {
+	if err := p.update(s.Units, tick(out, p.shown)); err != nil {
 		return shown, err
 	}
 	if err := p.await(next); err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
@@ -17,6 +18,7 @@ import (
 	xdscreds "google.golang.org/grpc/credentials/xds"
 	"google.golang.org/grpc/metadata"
 	goxds "google.golang.org/grpc/xds"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -51,7 +53,10 @@ func (s *process) stop() {
 }
 
 // cast sees that there is a process for every port that the scene's workloads
-// have, and for no other.
+// have, and for no other. Pods of no known account have none: what they run, and
+// with which bootstrap, nobody says, so no process could stand for them all. One
+// that is an xDS-enabled server is told of no Listener and does not serve, which
+// TestServerWithoutListener shows.
 func (p *Plane) cast(units []ir.Unit) error {
 	wanted := map[ir.ServicePort]bool{}
 	for _, u := range units {
@@ -203,9 +208,16 @@ func behind(units []ir.Unit) map[ir.ServicePort][]ir.ServicePort {
 	return out
 }
 
-// tick is a resource that nobody asks for. It makes a new version of what servers
-// and clients are sent.
-func tick(n int) translators.Artifact {
-	name := fmt.Sprintf("test/tick/%d", n)
-	return translators.Artifact{ID: translators.ID{Type: xds.TypeListener, Name: name}, Rank: 2, Payload: &listenerv3.Listener{Name: name}}
+// tick is what is served with the listeners of servers changed in a word that
+// nobody heeds: every server is told something new, and nothing becomes different.
+func tick(artifacts []translators.Artifact, n int) []translators.Artifact {
+	out := slices.Clone(artifacts)
+	for i, a := range out {
+		if l, ok := a.Payload.(*listenerv3.Listener); ok && l.GetTrafficDirection() == corev3.TrafficDirection_INBOUND {
+			l = proto.CloneOf(l)
+			l.StatPrefix = fmt.Sprintf("tick %d", n)
+			out[i].Payload = l
+		}
+	}
+	return out
 }

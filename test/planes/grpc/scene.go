@@ -38,6 +38,10 @@ type scene struct {
 	lacks map[string]string
 	// answers are the names of which routes answer some calls by themselves.
 	answers map[string]bool
+	// leads are the clusters that the routes of a name lead to.
+	leads map[string]map[string]bool
+	// asked are the accounts whose grants ask for a header that clients add.
+	asked map[ir.Name]string
 
 	mu      sync.Mutex
 	callers map[calling]*caller
@@ -77,7 +81,7 @@ type caller struct {
 }
 
 func newScene(p *Plane, shown planes.Showing, nacks uint64) *scene {
-	s := &scene{plane: p, world: shown.World, nacks: nacks, places: map[ir.ServicePort]string{}, names: map[string]bool{}, lacks: map[string]string{}, answers: map[string]bool{},
+	s := &scene{plane: p, world: shown.World, nacks: nacks, places: map[ir.ServicePort]string{}, names: map[string]bool{}, lacks: map[string]string{}, answers: map[string]bool{}, leads: map[string]map[string]bool{},
 		callers: map[calling]*caller{}, direct: map[string]credentials.TransportCredentials{}, lines: map[lineTo]*line{}}
 	clusters := map[string]bool{}
 	for _, a := range shown.Output.Artifacts {
@@ -95,20 +99,29 @@ func newScene(p *Plane, shown planes.Showing, nacks uint64) *scene {
 	}
 	for _, a := range shown.Output.Artifacts {
 		if routes, ok := a.Payload.(*routev3.RouteConfiguration); ok {
-			for _, c := range clustersOf(routes) {
-				s.answers[a.ID.Name] = s.answers[a.ID.Name] || c == xds.Blackhole
-				if !clusters[c] {
-					s.lacks[a.ID.Name] = c
-				}
-			}
+			s.learn(a.ID.Name, routes, clusters)
 		}
 	}
 	var units []ir.Unit
 	for _, piece := range shown.Pieces {
 		units = append(units, piece.Unit)
 	}
-	s.behind = behind(units)
+	s.behind, s.asked = behind(units), askedFor(units)
 	return s
+}
+
+// learn notes where the routes of a name lead, of the clusters that there are.
+func (s *scene) learn(name string, routes *routev3.RouteConfiguration, clusters map[string]bool) {
+	if s.leads[name] == nil {
+		s.leads[name] = map[string]bool{}
+	}
+	for _, c := range clustersOf(routes) {
+		s.leads[name][c] = true
+		s.answers[name] = s.answers[name] || c == xds.Blackhole
+		if !clusters[c] {
+			s.lacks[name] = c
+		}
+	}
 }
 
 func clustersOf(c *routev3.RouteConfiguration) []string {
