@@ -325,7 +325,15 @@ func firstRef(a Artifact) report.Ref {
 	return a.Refs[0]
 }
 
+// sortedRefs returns references in order, each once: the list itself where it is so.
 func sortedRefs(refs []report.Ref) []report.Ref {
+	inOrder := true
+	for i := 1; i < len(refs) && inOrder; i++ {
+		inOrder = refs[i-1].Compare(refs[i]) < 0
+	}
+	if inOrder {
+		return refs
+	}
 	refs = slices.Clone(refs)
 	slices.SortFunc(refs, report.Ref.Compare)
 	return slices.Compact(refs)

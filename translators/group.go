@@ -52,7 +52,12 @@ func (g *group) remove(a Artifact) {
 }
 
 func (g *group) changed(a Artifact) {
-	g.dirty, g.news = true, append(g.news, a.Refs...)
+	g.dirty = true
+	if g.news == nil { // and mostly nothing is added
+		g.news = slices.Clip(a.Refs)
+		return
+	}
+	g.news = append(g.news, a.Refs...)
 }
 
 // update puts a part in the place of the one that stands there. It reports false
@@ -87,7 +92,7 @@ func (g *group) join(b Backend, t Target) {
 				found[j].Backend = t.Backend
 			}
 			g.found = append(g.found, found...)
-			first.Payload, first.Part, first.Refs = a.Payload, "", nil
+			first.Payload, first.Part, first.Refs, first.Effects = a.Payload, "", nil, a.Effects
 		}
 		g.made, g.runs = append(g.made, first), append(g.runs, end-i)
 		i = end
@@ -135,13 +140,13 @@ func (c comparing) same(a, b any) bool {
 		return reflect.DeepEqual(a, b)
 	}
 	y, ok := b.(proto.Message)
-	return ok && (x == y || c.message(x.ProtoReflect(), y.ProtoReflect()))
+	return ok && (x == y || c.message(x.ProtoReflect(), y.ProtoReflect(), 1))
 }
 
 // message reports whether two messages are of one type and encoded alike. Of a
 // list of messages the elements are mostly the very same ones, so those are looked at
-// first.
-func (c comparing) message(x, y protoreflect.Message) bool {
+// first, and in those that differ so many levels of lists.
+func (c comparing) message(x, y protoreflect.Message, levels int) bool {
 	if x.Descriptor() != y.Descriptor() {
 		return false
 	}
@@ -152,7 +157,7 @@ func (c comparing) message(x, y protoreflect.Message) bool {
 		case !y.Has(f):
 			same = false
 		case f.IsList() && f.Message() != nil:
-			same = c.list(v.List(), y.Get(f).List())
+			same = c.list(v.List(), y.Get(f).List(), levels)
 		default:
 			same = v.Equal(y.Get(f))
 		}
@@ -165,13 +170,16 @@ func (c comparing) message(x, y protoreflect.Message) bool {
 	return fields == 0 && slices.Equal(x.GetUnknown(), y.GetUnknown())
 }
 
-func (c comparing) list(x, y protoreflect.List) bool {
+func (c comparing) list(x, y protoreflect.List, levels int) bool {
 	if x.Len() != y.Len() {
 		return false
 	}
 	for i := range x.Len() {
-		a, b := x.Get(i).Message().Interface(), y.Get(i).Message().Interface()
-		if a != b && !c.bytes(a, b) {
+		a, b := x.Get(i).Message(), y.Get(i).Message()
+		switch {
+		case a.Interface() == b.Interface():
+		case levels > 0 && c.message(a, b, levels-1), levels == 0 && c.bytes(a.Interface(), b.Interface()):
+		default:
 			return false
 		}
 	}

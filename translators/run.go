@@ -140,24 +140,38 @@ type Piece struct {
 	Withheld  bool
 	// Said are those of the findings that the back end made beyond its table.
 	Said report.Report
+	// memory is what a Follower wants to see when the unit is translated again.
+	memory any
 }
 
 // Translate makes a back end's piece of one unit: what the table refuses is
 // taken out and reported, the rest is translated.
 func Translate(u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
+	return Retranslate(Piece{}, u, b, t, waivers)
+}
+
+// Retranslate is Translate of a unit of which a piece was made before, for the same
+// target: the zero Piece, or one of which a Follower may take over parts.
+func Retranslate(before Piece, u ir.Unit, b Backend, t Target, waivers []feature.Waiver) Piece {
 	v := feature.Check(u, b.Name(), b.Supports(t), waivers)
-	artifacts, found := b.Translate(v.Unit, t)
+	var artifacts []Artifact
+	var found report.Report
+	var memory any
+	if f, ok := b.(Follower); ok {
+		artifacts, found, memory = f.Follow(v.Unit, t, before.memory)
+	} else {
+		artifacts, found = b.Translate(v.Unit, t)
+	}
 	for i := range artifacts {
 		artifacts[i].Unit = u.Key()
-		slices.SortFunc(artifacts[i].Refs, report.Ref.Compare)
-		artifacts[i].Refs = slices.Compact(artifacts[i].Refs)
+		artifacts[i].Refs = sortedRefs(artifacts[i].Refs)
 	}
 	for i := range found {
 		found[i].Backend = b.Name()
 	}
 	// What cannot be said of a whole namespace, only the back end finds out.
 	withheld := v.Withheld || slices.ContainsFunc(found, func(f report.Finding) bool { return f.Code == report.Withheld })
-	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld, found}
+	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld, found, memory}
 }
 
 // Make translates every unit and joins the pieces, one for each unit, to one output.

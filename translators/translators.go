@@ -60,6 +60,14 @@ type Backend interface {
 	Translate(u ir.Unit, t Target) ([]Artifact, report.Report)
 }
 
+// Follower is a Backend that makes little anew of a unit of which little changed.
+type Follower interface {
+	// Follow makes what Translate makes. It may take over parts of what it made of the
+	// unit before, for the same target: memory is what it returned then, or nil. What
+	// was handed out is not changed.
+	Follow(u ir.Unit, t Target, memory any) (artifacts []Artifact, found report.Report, next any)
+}
+
 // Assembler is a Backend some of whose artifacts are made by several units.
 type Assembler interface {
 	// Assemble joins the parts that units made of one artifact, which share its ID
@@ -127,7 +135,8 @@ type Artifact struct {
 	// Refs are the places in the input that it says, sorted.
 	Refs []report.Ref
 	// Effects are what becomes of calls to one that no unit asks for and that a
-	// Completer put there, as its finding says; of all others none.
+	// Completer put there, or to one that an Assembler joined of units that do not
+	// know of each other, as its finding says; of all others none.
 	Effects []report.Effect
 }
 

@@ -23,8 +23,10 @@ type Engine struct {
 	waivers  []feature.Waiver
 	store    *input.Store
 	graph    graph
-	objects  map[input.ID]*object
-	units    map[ir.Key]*unit
+	// memory is of what several units are made of.
+	memory  *input.Memory
+	objects map[input.ID]*object
+	units   map[ir.Key]*unit
 	// recompiled are the units that the last step compiled.
 	recompiled []ir.Key
 	// peak is the greatest number of objects since memory was given back.
@@ -91,7 +93,7 @@ type Result struct {
 // pipeline does not have is left out; callers check the names before.
 func New(p translators.Pipeline, targets []translators.Target, waivers []feature.Waiver) *Engine {
 	e := &Engine{pipeline: p, waivers: waivers, store: input.StoreOf(nil, input.Settings{}),
-		graph: graph{}, objects: map[input.ID]*object{}, units: map[ir.Key]*unit{}}
+		graph: newGraph(), memory: input.NewMemory(), objects: map[input.ID]*object{}, units: map[ir.Key]*unit{}}
 	for _, t := range targets {
 		if b, ok := p.Backend(t.Backend); ok {
 			e.targets = append(e.targets, target{Target: t, backend: b, assembly: translators.NewAssembly(b, t)})

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -22,6 +21,7 @@ func (e *Engine) follow(c input.Changed) Step {
 	objects, units := e.concerned(c)
 	e.ask(objects, units)
 	step := Step{Recompiled: e.compile(units)}
+	e.graph.derive(e.memory)
 	for i, t := range e.targets {
 		c := t.assembly.Change()
 		if c.Withheld || t.withheld || len(c.Put)+len(c.Remove) > 0 {
@@ -47,16 +47,20 @@ func (e *Engine) concerned(c input.Changed) (map[*object]bool, map[*unit]bool) {
 		}
 		objects[o] = true
 	}
-	for _, q := range c.Questions {
-		a := e.graph[q]
+	for questions := slices.Clone(c.Questions); len(questions) > 0; {
+		a := e.graph.asked[questions[0]]
+		questions = questions[1:]
 		if a == nil {
 			continue
 		}
 		for _, by := range a.by {
-			if by.object != nil {
+			switch {
+			case by.object != nil:
 				objects[by.object] = true
-			} else {
+			case by.unit != nil:
 				units[by.unit] = true
+			case e.memory.Forget(by.derived): // its answer may be another one now
+				questions = append(questions, by.derived)
 			}
 		}
 	}
@@ -113,7 +117,7 @@ func (e *Engine) ask(objects map[*object]bool, units map[*unit]bool) {
 
 // keys asks the front ends which units an object makes. It changes nothing.
 func (e *Engine) keys(t *told) {
-	r := e.store.Track()
+	r := e.store.TrackIn(e.memory)
 	defer func() {
 		t.asked = r.Asked()
 		if p := recover(); p != nil {
@@ -157,7 +161,7 @@ func (e *Engine) compile(units map[*unit]bool) []ir.Key {
 // the unit stays what it was; one that says who may call, and never was anything,
 // lets nothing of the output be applied.
 func (e *Engine) make(c *compiling) {
-	r := e.store.Track()
+	r := e.store.TrackIn(e.memory)
 	defer func() {
 		c.asked = r.Asked()
 		if p := recover(); p != nil {
@@ -172,12 +176,16 @@ func (e *Engine) make(c *compiling) {
 	if !c.made.exists {
 		return
 	}
-	if c.unit.exists && len(c.unit.lost) == 0 && reflect.DeepEqual(c.made.compiled, c.unit.compiled) {
+	if c.unit.exists && len(c.unit.lost) == 0 && c.made.compiled.Same(c.unit.compiled) {
 		c.made.pieces = c.unit.pieces // which are made of nothing else
 		return
 	}
-	for _, t := range e.targets {
-		c.made.pieces = append(c.made.pieces, translators.Translate(c.made.compiled, t.backend, t.Target, e.waivers))
+	for i, t := range e.targets {
+		var before translators.Piece
+		if len(c.unit.pieces) > 0 {
+			before = c.unit.pieces[i]
+		}
+		c.made.pieces = append(c.made.pieces, translators.Retranslate(before, c.made.compiled, t.backend, t.Target, e.waivers))
 	}
 }
 
@@ -247,7 +255,8 @@ func (e *Engine) compact() {
 	}
 	e.peak = n
 	e.store.Compact()
-	e.graph = e.graph.compact()
+	e.graph.compact()
+	e.memory.Compact()
 	e.objects, e.units = maps.Clone(e.objects), maps.Clone(e.units)
 	for _, t := range e.targets {
 		t.assembly.Compact()

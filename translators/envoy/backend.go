@@ -61,7 +61,8 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 	case u.Gateway != nil:
 		return gateway(*u.Gateway, o)
 	case u.VirtualHost != nil:
-		return virtualHost(*u.VirtualHost), nil
+		out, _ := virtualHost(*u.VirtualHost, hosted{})
+		return out, nil
 	case u.Endpoints != nil:
 		return endpoints(*u.Endpoints), nil
 	}
@@ -71,11 +72,28 @@ func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifac
 	return nil, nil
 }
 
+// Follow implements translators.Follower: one host name may have thousands of routes,
+// of which one is edited.
+func (b backend) Follow(u ir.Unit, t translators.Target, memory any) ([]translators.Artifact, report.Report, any) {
+	if u.VirtualHost == nil {
+		out, found := b.Translate(u, t)
+		return out, found, nil
+	}
+	before, _ := memory.(hosted)
+	out, now := virtualHost(*u.VirtualHost, before)
+	return out, nil, now
+}
+
 // artifact wraps a resource for the proxies that it is for.
 func artifact(m proto.Message, a ir.Audience, refs ...report.Ref) translators.Artifact {
 	typeURL, name, rank := xds.Resource(m)
-	refs = slices.DeleteFunc(slices.Clone(refs), report.Ref.IsZero)
-	slices.SortFunc(refs, report.Ref.Compare)
 	return translators.Artifact{
-		ID: translators.ID{Type: typeURL, Name: name}, Rank: rank, Audience: a, Payload: m, Refs: slices.Compact(refs)}
+		ID: translators.ID{Type: typeURL, Name: name}, Rank: rank, Audience: a, Payload: m, Refs: inOrder(slices.Clone(refs))}
+}
+
+// inOrder sorts references, which it changes, and leaves each there once.
+func inOrder(refs []report.Ref) []report.Ref {
+	refs = slices.DeleteFunc(refs, report.Ref.IsZero)
+	slices.SortFunc(refs, report.Ref.Compare)
+	return slices.Compact(refs)
 }

@@ -3,6 +3,7 @@ package envoy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -51,20 +52,40 @@ func gateway(g ir.Gateway, o options) ([]translators.Artifact, report.Report) {
 	return out, found
 }
 
-// virtualHost makes one virtual host among the routes of a Gateway's port.
-func virtualHost(v ir.VirtualHost) []translators.Artifact {
+// hosted is what was made of a virtual host.
+type hosted struct {
+	made xds.Made
+	own  []report.Ref // that are not of its routes
+	refs []report.Ref // of the artifact, in order
+}
+
+// virtualHost makes one virtual host among the routes of a Gateway's port. What was
+// made of it before is taken over where it says the same.
+func virtualHost(v ir.VirtualHost, before hosted) ([]translators.Artifact, hosted) {
 	o := router{port: v.Port}
 	if !strings.HasPrefix(v.Host, "*") {
 		o.host = v.Host
 	}
+	now := hosted{made: before.made.Again(v.Routes, v.Port, o.complete)}
 	routes := &routev3.RouteConfiguration{
 		Name: portName(v.Gateway, v.Port),
 		VirtualHosts: []*routev3.VirtualHost{{
-			Name: v.Host, Domains: []string{v.Host}, Routes: xds.Routes(v.Routes, v.Port, o.complete)}},
+			Name: v.Host, Domains: []string{v.Host}, Routes: now.made.Entries}},
 	}
-	a := artifact(routes, gatewayProxies(v.Gateway, v.Identity), append(routeRefs(v.Routes), v.Ref)...)
+	a := artifact(routes, gatewayProxies(v.Gateway, v.Identity), v.Ref)
 	a.Part = "host " + v.Host
-	return []translators.Artifact{a}
+	if slices.Equal(before.own, a.Refs) && slices.EqualFunc(before.made.Routes, v.Routes, sameRefs) {
+		now.own, now.refs = before.own, before.refs
+	} else {
+		now.own, now.refs = a.Refs, inOrder(append(routeRefs(v.Routes), v.Ref))
+	}
+	a.Refs = now.refs
+	return []translators.Artifact{a}, now
+}
+
+// sameRefs reports whether two routes are of the same places.
+func sameRefs(a, b ir.Route) bool {
+	return a.Same(b) || slices.Equal(routeRefs([]ir.Route{a}), routeRefs([]ir.Route{b}))
 }
 
 // Assemble implements translators.Assembler: the virtual hosts of a Gateway's

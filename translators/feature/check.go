@@ -48,13 +48,28 @@ type Claim struct {
 // unit; what is merely not said (dropped) is taken out with a warning. The deny
 // around the grants is never taken out.
 func Check(u ir.Unit, backend string, t Table, waivers []Waiver) Verdict {
-	c := checker{backend: backend, table: t, waivers: waivers}
+	c := checker{backend: backend, table: t, waivers: waivers, rows: map[Feature]found{}}
+	if n := about(u); n > 0 {
+		c.claims = make([]Claim, 0, n)
+	}
 	v := Verdict{Unit: walk(u, c.keep)}
 	v.Findings, v.Withheld, v.Uses = c.findings, c.withheld, c.claims
 	if v.Withheld {
 		quiet(v.Findings)
 	}
 	return v
+}
+
+// about is how many uses a unit has, more or less, where they are many.
+func about(u ir.Unit) int {
+	if u.VirtualHost == nil {
+		return 0
+	}
+	n := 1
+	for _, r := range u.VirtualHost.Routes {
+		n += 2 + 2*len(r.Matches)
+	}
+	return n
 }
 
 // quiet makes refusals of parts details: where the whole is withheld, that is
@@ -75,16 +90,38 @@ type checker struct {
 	findings report.Report // OUTPUT
 	withheld bool
 	claims   []Claim
+	rows     map[Feature]found // of the features that were looked for
+}
+
+// found is what there is to be known of a feature: the table from its first row on.
+type found struct {
+	spec  Spec
+	table Table
+}
+
+// of finds the rows of a feature, which many uses ask for.
+func (c *checker) of(f Feature) found {
+	known, ok := c.rows[f]
+	if ok {
+		return known
+	}
+	known.spec = SpecOf(f)
+	first := slices.IndexFunc(c.table, func(r Row) bool { return r.Feature == f })
+	if first >= 0 {
+		known.table = c.table[first:]
+	}
+	c.rows[f] = known
+	return known
 }
 
 func (c *checker) keep(use Use) bool {
-	spec := SpecOf(use.Feature)
-	row, ok := c.table.Find(use.Feature, use.Conditions)
+	known := c.of(use.Feature)
+	row, ok := known.table.Find(use.Feature, use.Conditions)
 	if !ok { // the tests make this impossible; to fail closed costs nothing
 		row = Row{Feature: use.Feature, Class: report.Dropped, Note: "the back end's table has no row for this"}
 	}
 	c.claims = append(c.claims, Claim{use, row})
-	f := c.finding(spec, use, row)
+	f := c.finding(known.spec, use, row)
 	if f.Code == "" {
 		return true
 	}

@@ -76,6 +76,9 @@ type routes struct {
 
 func (w *routes) walk(all []ir.Route) []ir.Route {
 	var out []ir.Route
+	if len(all) > 0 {
+		out = make([]ir.Route, 0, len(all))
+	}
 	for _, r := range all {
 		if r, ok := w.route(r); ok {
 			out = append(out, r)
@@ -92,15 +95,30 @@ func (w *routes) with(c ...Condition) []Condition { return slices.Concat(w.base,
 // rewriting, mirrors, timeouts) goes alone.
 func (w *routes) route(r ir.Route) (ir.Route, bool) {
 	ok := w.destinations(r)
-	var matches []ir.Match
-	for _, m := range r.Matches {
-		if walkMatch(m, w.base, routeFeatures, w.keep) {
-			matches = append(matches, m)
+	r.Matches = kept(r.Matches, func(m ir.Match) bool { return walkMatch(m, w.base, routeFeatures, w.keep) })
+	w.onTheWay(&r)
+	return r, ok && len(r.Matches) > 0
+}
+
+// kept returns what of a list is kept: the list itself where all is, and nil where
+// nothing is.
+func kept[T any](list []T, keep func(T) bool) []T {
+	var out []T
+	all := true
+	for i, one := range list {
+		switch {
+		case !keep(one):
+			if all {
+				out, all = append(out, list[:i]...), false
+			}
+		case !all:
+			out = append(out, one)
 		}
 	}
-	r.Matches = matches
-	w.onTheWay(&r)
-	return r, ok && len(matches) > 0
+	if all && len(list) > 0 {
+		return list
+	}
+	return out
 }
 
 func (w *routes) destinations(r ir.Route) bool {
@@ -150,27 +168,35 @@ func (w *routes) onTheWay(r *ir.Route) {
 	}
 	r.RequestHeaders = w.headers(r.RequestHeaders)
 	r.ResponseHeaders = w.headers(r.ResponseHeaders, CondResponse)
-	r.Backends = slices.Clone(r.Backends)
-	for i := range r.Backends {
-		b := &r.Backends[i]
-		b.RequestHeaders = w.headers(b.RequestHeaders, CondPerBackend)
-		b.ResponseHeaders = w.headers(b.ResponseHeaders, CondPerBackend, CondResponse)
-	}
-	var mirrors []ir.Mirror
-	for _, m := range r.Mirrors {
+	w.shares(r)
+	many := len(r.Mirrors) > 1
+	r.Mirrors = kept(r.Mirrors, func(m ir.Mirror) bool {
 		c := w.base
 		if m.Numerator < m.Denominator {
 			c = append(slices.Clone(c), CondFraction)
 		}
-		if len(r.Mirrors) > 1 {
+		if many {
 			c = append(slices.Clone(c), CondMany)
 		}
-		if w.keep(Use{RouteMirror, c, m.Ref}) {
-			mirrors = append(mirrors, m)
-		}
-	}
-	r.Mirrors = mirrors
+		return w.keep(Use{RouteMirror, c, m.Ref})
+	})
 	r.Timeout = w.timeout(r.Timeout)
+}
+
+// shares visits what is done for one share alone. Backends are copied only where
+// something is taken out.
+func (w *routes) shares(r *ir.Route) {
+	copied := false
+	for i, b := range r.Backends {
+		request, response := w.headers(b.RequestHeaders, CondPerBackend), w.headers(b.ResponseHeaders, CondPerBackend, CondResponse)
+		if request == b.RequestHeaders && response == b.ResponseHeaders {
+			continue
+		}
+		if !copied {
+			r.Backends, copied = slices.Clone(r.Backends), true
+		}
+		r.Backends[i].RequestHeaders, r.Backends[i].ResponseHeaders = request, response
+	}
 }
 
 func (w *routes) timeout(t *ir.Timeout) *ir.Timeout {
@@ -183,6 +209,9 @@ func (w *routes) timeout(t *ir.Timeout) *ir.Timeout {
 	}
 	if t.Backend > 0 && !w.keep(Use{RouteTimeout, w.with(CondPerTry), t.Ref}) {
 		out.Backend = 0
+	}
+	if out == *t {
+		return t
 	}
 	return &out
 }

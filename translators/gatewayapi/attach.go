@@ -109,23 +109,31 @@ type place struct {
 	spec    *Gateway
 	all     []listener
 	// near remembers what meeting found.
-	near map[string][]input.Object
+	near map[meeting][]input.Object
+}
+
+// meeting is what meeting was asked.
+type meeting struct {
+	kind  string
+	owner input.ID
+	host  string
 }
 
 // meeting returns the routes of a kind that name a Gateway or ListenerSet and have
 // something in common with a host name, the first in precedence first.
 func (w *place) meeting(kind string, owner input.Object, host string) []input.Object {
-	at := key(kind, owner.Kind, nameOf(owner).String())
-	out, known := w.near[key(at, host)]
+	asked := meeting{kind, owner.ID, host}
+	out, known := w.near[asked]
 	if known {
 		return out
 	}
+	at := key(kind, owner.Kind, nameOf(owner).String())
 	out = w.r.Lookup(routesOfKind, key(at, "under", host))
 	for _, c := range covering(host)[1:] {
 		out = slices.Concat(out, w.r.Lookup(routesOfKind, key(at, "at", c)))
 	}
 	out = inPrecedence(out)
-	w.near[key(at, host)] = out
+	w.near[asked] = out
 	return out
 }
 
@@ -145,7 +153,7 @@ func placeAt(r input.Reader, name ir.Name) (*place, bool) {
 }
 
 func newPlace(r input.Reader, o input.Object, g *Gateway) *place {
-	return &place{r, o, g, listenersOf(r, o, g), map[string][]input.Object{}}
+	return &place{r, o, g, listenersOf(r, o, g), map[meeting][]input.Object{}}
 }
 
 // placeOf finds the Gateway to which a reference leads in the end.
@@ -276,7 +284,7 @@ func (c contest) winner(o input.Object) (input.Object, bool) {
 	var near []input.Object
 	for _, h := range hostsOf(own) {
 		if h, ok := intersect(h, c.at.host); ok {
-			near = slices.Concat(near, c.meeting(other, c.at.owner, h))
+			near = append(near, c.meeting(other, c.at.owner, h)...)
 		}
 	}
 	for _, x := range inPrecedence(near) {

@@ -2,6 +2,9 @@ package gatewayapi
 
 import (
 	"slices"
+	"time"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -38,44 +41,73 @@ func lowerVirtualHost(r input.Reader, v *ir.VirtualHost) report.Report {
 // host, and whether one of them has just that host in common with the listener.
 func (w *place) rules(low *lowering, at listener, host string) (rules []ranked, asked bool) {
 	seen := map[input.ID]bool{}
+	c := contest{w, at, map[input.ID]bool{}}
 	for _, h := range covering(host) {
 		for _, o := range w.r.Lookup(routesByHost, key(at.owner.Kind, nameOf(at.owner).String(), h)) {
 			if seen[o.ID] {
 				continue // by a more specific host name
 			}
 			seen[o.ID] = true
-			if !w.takes(o, at) {
+			if !c.takes(o) {
 				continue
 			}
 			asked = asked || h == host
-			rules = append(rules, rulesOf(low, o, h)...)
+			rules = append(rules, rankedAt(h, low.derived(o))...)
 		}
 	}
 	return rules, asked
 }
 
-// takes reports whether a listener takes a route, by whichever of its references.
-func (w *place) takes(o input.Object, at listener) bool {
-	return slices.ContainsFunc(parentsOf(o), func(p parent) bool {
-		return p.id() == at.owner.ID && slices.ContainsFunc(w.attach(o, p).to, func(l listener) bool {
-			return l.owner.ID == at.owner.ID && l.field == at.field
-		})
+// takes reports whether a listener takes a route, by whichever of its references:
+// what attach says of that listener alone.
+func (c contest) takes(o input.Object) bool {
+	_, hostnames, _ := routeOf(o)
+	shares := len(hostnames) == 0 || slices.ContainsFunc(hostnames, func(h gatewayv1.Hostname) bool {
+		_, ok := intersect(c.at.host, hostOf(h))
+		return ok
 	})
+	return shares && c.attached(o) && !c.loses(o)
 }
 
-// rulesOf returns the rules of a route, for one of its host names.
-func rulesOf(low *lowering, o input.Object, host string) []ranked {
-	var out []ranked
+// rulesOfRoute is what the rules of a route come to at any Gateway. It is made once
+// for all host names that the route has a part in.
+var rulesOfRoute = input.Derivation{Name: "gatewayapi/rules-of-route", Make: func(r input.Reader, id input.ID) any {
+	o, _ := r.Get(id)
+	if _, _, ok := routeOf(o); !ok || o.Rejected {
+		return routeRules{} // which is nobody's: there is another object of the ID
+	}
+	low := &lowering{r: r, gateway: true}
+	return routeRules{o.Value, o.Created, low.rulesOf(o), low.found}
+}}
+
+// routeRules is what is made of a route, and what of it was looked at.
+type routeRules struct {
+	value   any
+	created time.Time
+	rules   []lowered
+	found   report.Report
+}
+
+// derived returns the rules of a route. Of several objects of one ID only one can
+// be asked for.
+func (l *lowering) derived(o input.Object) []lowered {
+	d := rulesOfRoute.Of(l.r, o.ID).(routeRules)
+	if d.value != o.Value || !d.created.Equal(o.Created) {
+		return l.rulesOf(o)
+	}
+	l.add(d.found...)
+	return d.rules
+}
+
+// rulesOf returns the rules of a route that can name a Gateway.
+func (l *lowering) rulesOf(o input.Object) []lowered {
 	switch v := o.Value.(type) {
 	case *HTTPRoute:
-		out = low.httpRules(o, v)
+		return l.httpRules(o, v)
 	case *GRPCRoute:
-		out = low.grpcRules(o, v)
+		return l.grpcRules(o, v)
 	}
-	for i := range out {
-		out[i].host = host
-	}
-	return out
+	return nil
 }
 
 // reachable leaves out the rules of less specific host names behind one that takes

@@ -37,7 +37,7 @@ type attaching struct {
 	// twice stands there twice.
 	routes []attached
 	// rules are lowered once for all ports.
-	rules map[input.ID][]ranked
+	rules map[input.ID][]lowered
 	// service is OUTPUT.
 	service *ir.Service
 }
@@ -71,7 +71,7 @@ func lowerService(r input.Reader, s *ir.Service) report.Report {
 // attach finds the routes of a Service that kube has lowered, and says what is
 // spoken on its ports. It reports false where there is no such Service.
 func attach(r input.Reader, s *ir.Service) (*attaching, bool) {
-	a := &attaching{lowering: lowering{r: r}, service: s, name: ir.Name{Namespace: s.Namespace, Name: s.Name}, rules: map[input.ID][]ranked{}}
+	a := &attaching{lowering: lowering{r: r}, service: s, name: ir.Name{Namespace: s.Namespace, Name: s.Name}, rules: map[input.ID][]lowered{}}
 	from, _ := kube.FindService(r, a.name)
 	a.external = from.External
 	for _, o := range r.Lookup(routesByService, a.name.String()) {
@@ -204,7 +204,7 @@ func (a *attaching) routed(p ir.Port, namespace string) []ir.Route {
 			continue
 		}
 		if !seen[t.ID] {
-			all = append(all, a.lowered(t.Object)...)
+			all = append(all, rankedAt("", a.lowered(t.Object))...)
 		}
 		seen[t.ID] = true
 	}
@@ -217,7 +217,7 @@ func (a *attaching) routed(p ir.Port, namespace string) []ir.Route {
 }
 
 // lowered returns the rules of a route.
-func (a *attaching) lowered(o input.Object) []ranked {
+func (a *attaching) lowered(o input.Object) []lowered {
 	out, ok := a.rules[o.ID]
 	if !ok {
 		out = a.routeRules(o)

@@ -25,12 +25,18 @@ type lowering struct {
 
 func (l *lowering) add(found ...report.Finding) { l.found = append(l.found, found...) }
 
-// ranked is one match of one rule, as a route of its own, with all that decides
-// which of two is tried first.
+// ranked is one match of one rule for a host name. Nobody changes the former, for
+// units share it.
 type ranked struct {
-	route ir.Route // with exactly one match
+	*lowered
 	// host is the hostname of the route object; "" or "*" for every host.
 	host string
+}
+
+// lowered is one match of one rule, as a route of its own, with all that decides
+// which of two is tried first.
+type lowered struct {
+	route ir.Route // with exactly one match
 	// specificity of the match, compared element by element, the greater first:
 	// for HTTP the kind of the path's condition, its length, method, headers and
 	// query parameters; for gRPC service, method and headers.
@@ -85,9 +91,12 @@ func older(a, b time.Time) int {
 // routesOf returns routes in the order in which they are tried. Neighbours that
 // come from one rule are one route again.
 func routesOf(all []ranked) []ir.Route {
+	if len(all) == 0 {
+		return nil
+	}
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, precedence)
-	var out []ir.Route
+	out := make([]ir.Route, 0, len(all)+1) // for the one that is behind them
 	for i, one := range all {
 		if i > 0 && one.name == all[i-1].name && one.rule == all[i-1].rule && one.route.Ref == all[i-1].route.Ref {
 			last := &out[len(out)-1]
@@ -95,6 +104,15 @@ func routesOf(all []ranked) []ir.Route {
 			continue
 		}
 		out = append(out, one.route)
+	}
+	return out
+}
+
+// rankedAt ranks the rules of a route for one of its host names.
+func rankedAt(host string, rules []lowered) []ranked {
+	out := make([]ranked, len(rules))
+	for i := range rules {
+		out[i] = ranked{&rules[i], host}
 	}
 	return out
 }
@@ -116,7 +134,7 @@ type scored struct {
 }
 
 // routeRules lowers the rules of a route of any kind.
-func (l *lowering) routeRules(o input.Object) []ranked {
+func (l *lowering) routeRules(o input.Object) []lowered {
 	switch v := o.Value.(type) {
 	case *HTTPRoute:
 		return l.httpRules(o, v)
@@ -129,12 +147,12 @@ func (l *lowering) routeRules(o input.Object) []ranked {
 }
 
 // httpRules lowers the rules of an HTTPRoute.
-func (l *lowering) httpRules(o input.Object, spec *HTTPRoute) []ranked {
+func (l *lowering) httpRules(o input.Object, spec *HTTPRoute) []lowered {
 	rules := spec.Spec.Rules
 	if rules == nil { // as the API server fills it in
 		rules = []gatewayv1.HTTPRouteRule{{}}
 	}
-	var out []ranked
+	var out []lowered
 	for i, w := range rules {
 		r := rule{index: i, field: input.Element("spec.rules", i), name: string(value(w.Name, "")),
 			filters: w.Filters, backends: w.BackendRefs, timeouts: w.Timeouts}
@@ -144,8 +162,8 @@ func (l *lowering) httpRules(o input.Object, spec *HTTPRoute) []ranked {
 }
 
 // grpcRules lowers the rules of a GRPCRoute.
-func (l *lowering) grpcRules(o input.Object, spec *GRPCRoute) []ranked {
-	var out []ranked
+func (l *lowering) grpcRules(o input.Object, spec *GRPCRoute) []lowered {
+	var out []lowered
 	for i, w := range spec.Spec.Rules {
 		r := rule{index: i, field: input.Element("spec.rules", i), name: string(value(w.Name, "")), filters: grpcFilters(w.Filters)}
 		for _, b := range w.BackendRefs {
@@ -167,8 +185,8 @@ func grpcFilters(in []gatewayv1.GRPCRouteFilter) []gatewayv1.HTTPRouteFilter {
 }
 
 // tcpRules lowers the rule of a TCPRoute, which takes every connection.
-func (l *lowering) tcpRules(o input.Object, spec *TCPRoute) []ranked {
-	var out []ranked
+func (l *lowering) tcpRules(o input.Object, spec *TCPRoute) []lowered {
+	var out []lowered
 	for i, w := range spec.Spec.Rules {
 		r := rule{index: i, field: input.Element("spec.rules", i), name: string(value(w.Name, ""))}
 		for _, b := range w.BackendRefs {
@@ -180,12 +198,12 @@ func (l *lowering) tcpRules(o input.Object, spec *TCPRoute) []ranked {
 }
 
 // rank makes a route of each match of a rule.
-func (l *lowering) rank(o input.Object, r rule, rules int, matches []scored) []ranked {
+func (l *lowering) rank(o input.Object, r rule, rules int, matches []scored) []lowered {
 	route := l.action(o, r)
 	route.Name = l.routeName(o, r, rules)
-	var out []ranked
+	out := make([]lowered, 0, len(matches))
 	for i, m := range matches {
-		one := ranked{route: route, specificity: m.specificity, created: o.Created,
+		one := lowered{route: route, specificity: m.specificity, created: o.Created,
 			name: ir.Name{Namespace: o.Namespace, Name: o.ID.Name}, rule: r.index, match: i}
 		one.route.Matches = []ir.Match{m.match}
 		out = append(out, one)

@@ -100,7 +100,7 @@ var unresolved = map[report.Code]gatewayv1.RouteConditionReason{
 
 // conditions makes the conditions of a route at a parent of its rules and what
 // was found in them.
-func conditions(o input.Object, reason, message string, rules []ranked, found report.Report) []Condition {
+func conditions(o input.Object, reason, message string, rules []lowered, found report.Report) []Condition {
 	accepting := fails(condAccepted, reason, message)
 	var bad []report.Finding // the first finding of each rule that holds in part, or not at all
 	holding := ruleCount(o) == 0
@@ -109,7 +109,7 @@ func conditions(o input.Object, reason, message string, rules []ranked, found re
 		if ok {
 			bad = append(bad, f)
 		}
-		holding = holding || !ok || slices.ContainsFunc(rules, func(r ranked) bool { return r.rule == i && r.route.Status == 0 })
+		holding = holding || !ok || slices.ContainsFunc(rules, func(r lowered) bool { return r.rule == i && r.route.Status == 0 })
 	}
 	switch {
 	case reason != string(accepted):

@@ -29,7 +29,8 @@ type Changed struct {
 type Question struct {
 	form form
 	// id that was asked for by Get. Of a Lookup, Group is the name of the index and
-	// Name the key; of Complete, Namespace is what was asked.
+	// Name the key; of Complete, Namespace is what was asked; of what is derived, Group
+	// is the name of the derivation.
 	id ID
 }
 
@@ -41,6 +42,7 @@ const (
 	formComplete
 	formEverything // whether the settings call everything complete
 	formSettings
+	formDerived // of other answers
 )
 
 // Apply changes what is known under the IDs of edits; of two with one ID the last

@@ -41,6 +41,8 @@ type Tracked struct {
 	store *Store
 	asked []Question
 	seen  map[Question]struct{}
+	// memory of what was derived, where one is kept.
+	memory *Memory
 }
 
 // Asked returns the questions so far, each once, in the order in which they were

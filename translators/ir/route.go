@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -35,6 +36,32 @@ type Route struct {
 
 // Answers reports whether a route answers by itself and has no backends.
 func (r Route) Answers() bool { return r.Redirect != nil || r.Status != 0 }
+
+// Same reports whether two routes say the same. Where they share their lists that is
+// seen at once.
+func (r Route) Same(o Route) bool {
+	if r.Name != o.Name || r.Ref != o.Ref || r.Status != o.Status {
+		return false
+	}
+	return r.shares(o) || equal(r, o)
+}
+
+// equal looks into everything. It is apart so that only then the routes are copied.
+//
+//go:noinline
+func equal(a, b Route) bool { return reflect.DeepEqual(&a, &b) }
+
+// shares reports whether all that routes refer to is the very same.
+func (r Route) shares(o Route) bool {
+	return shared(r.Matches, o.Matches) && shared(r.Backends, o.Backends) && shared(r.Mirrors, o.Mirrors) &&
+		r.Redirect == o.Redirect && r.Rewrite == o.Rewrite && r.Timeout == o.Timeout &&
+		r.RequestHeaders == o.RequestHeaders && r.ResponseHeaders == o.ResponseHeaders
+}
+
+// shared reports whether two lists are the same piece of memory.
+func shared[T any](a, b []T) bool {
+	return len(a) == len(b) && (a == nil) == (b == nil) && (len(a) == 0 || &a[0] == &b[0])
+}
 
 // MatchesAll reports whether every request fulfils a route.
 func (r Route) MatchesAll() bool { return slices.ContainsFunc(r.Matches, Match.IsAll) }

@@ -102,6 +102,9 @@ func reachable(routes []ir.Route, where string, found report.Report) ([]ir.Route
 // own, and routes that have no other. The last route stays as it is. What is
 // given is not changed, for units share what they are lowered from.
 func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Route, report.Report) {
+	if len(routes) == 0 {
+		return nil, found
+	}
 	taken := make(map[string]int, len(routes)) // by what a match asks for, the first route that has it
 	out := make([]ir.Route, 0, len(routes))
 	var text []byte
@@ -133,7 +136,10 @@ func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Rout
 
 // distinct leaves out matches that say what one before them says.
 func distinct(matches []ir.Match) []ir.Match {
-	if len(matches) < 2 {
+	switch len(matches) {
+	case 0:
+		return nil
+	case 1:
 		return matches
 	}
 	seen := make(map[string]bool, len(matches))
@@ -169,7 +175,9 @@ func meaning(text []byte, m ir.Match) []byte {
 	return text
 }
 
-func comparison(text []byte, m ir.StringMatch) []byte { return part(part(text, string(m.Kind)), m.Value) }
+func comparison(text []byte, m ir.StringMatch) []byte {
+	return part(part(text, string(m.Kind)), m.Value)
+}
 
 func part(text []byte, s string) []byte {
 	text = strconv.AppendInt(append(text, ' '), int64(len(s)), 10)
@@ -262,7 +270,10 @@ func inOrder(m ir.Match) bool {
 func byName(a, b ir.QueryMatch) int { return strings.Compare(a.Name, b.Name) }
 
 func byNameAndValue(a, b ir.HeaderMatch) int {
-	return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Value.Kind, b.Value.Kind), strings.Compare(a.Value.Value, b.Value.Value))
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Value.String(), b.Value.String())
 }
 
 // sorted returns a list in order: itself where it is, else a copy.

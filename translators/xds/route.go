@@ -35,14 +35,19 @@ func RouteConfig(s ir.Service, p ir.Port, complete Complete) *routev3.RouteConfi
 func Routes(routes []ir.Route, called int32, complete Complete) []*routev3.Route {
 	var out []*routev3.Route
 	for _, r := range routes {
-		for _, m := range r.Matches {
-			for _, condition := range RouteMatches(m) {
-				entry := &routev3.Route{Name: r.Name, Match: condition, Action: &routev3.Route_Route{Route: Action(r, called)}}
-				if complete == nil {
-					out = append(out, entry)
-				} else {
-					out = append(out, complete(r, entry)...)
-				}
+		out = appendRoute(out, r, called, complete)
+	}
+	return out
+}
+
+func appendRoute(out []*routev3.Route, r ir.Route, called int32, complete Complete) []*routev3.Route {
+	for _, m := range r.Matches {
+		for _, condition := range RouteMatches(m) {
+			entry := &routev3.Route{Name: r.Name, Match: condition, Action: &routev3.Route_Route{Route: Action(r, called)}}
+			if complete == nil {
+				out = append(out, entry)
+			} else {
+				out = append(out, complete(r, entry)...)
 			}
 		}
 	}
