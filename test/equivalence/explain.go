@@ -25,9 +25,11 @@ func (p *play) predicted(q semantics.Request, want, told semantics.Decision) (ro
 	}
 	heard := slices.ContainsFunc(told.Shares, func(s semantics.Share) bool { return s.Allowed || s.Partly })
 	ok = true
+	unheard := false
 	for _, alternatives := range p.places(q, want, told) {
 		if !heard && alternatives[0].Effect == report.Edits {
-			continue // nobody hears how the request was sent on, for nobody lets it in
+			unheard = true // nobody hears how the request was sent on, for nobody lets it in
+			continue
 		}
 		i := slices.IndexFunc(alternatives, func(d verify.Difference) bool { return d.Shown != nil })
 		if i < 0 {
@@ -36,7 +38,7 @@ func (p *play) predicted(q semantics.Request, want, told semantics.Decision) (ro
 			rows = append(rows, s)
 		}
 	}
-	return rows, ok && len(rows) > 0
+	return rows, ok && (unheard || len(rows) > 0)
 }
 
 // places lists the differences between model and interpreter along a call: where

@@ -28,7 +28,7 @@ func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 	}
 	part := ir.Unit{Workload: &w}.Key().String()
 	var out []translators.Artifact
-	var found report.Report
+	found := commas(w.Grants)
 	for _, s := range m.servers(w) {
 		allowed, protocol := m.allowed(w.Grants, s.ports), protocolOf(s.protocols())
 		if slices.ContainsFunc(allowed, permits) {
@@ -46,6 +46,21 @@ func (m mesh) workload(w ir.Workload) ([]translators.Artifact, report.Report) {
 		out = append(out, entry)
 	}
 	return referring(out, refsOf(w)), found
+}
+
+// commas reports the matches that are left out for a comma in a header's value.
+func commas(grants []ir.Grant) report.Report {
+	var found report.Report
+	for _, g := range grants {
+		for _, m := range g.Matches {
+			if h := withComma(m); h != nil {
+				found = append(found, report.New(report.Refused, h.Ref,
+					"allowed by header: there is a comma in the value, and lines of a repeated header that are joined make it too").
+					WithClass(report.Dropped))
+			}
+		}
+	}
+	return found
 }
 
 // permits reports whether a source is let through by what it asks.

@@ -33,17 +33,25 @@ func spoken(parts []translators.Artifact) (translators.Artifact, report.Report) 
 	var found report.Report
 	for _, p := range own[1:] {
 		says, other := field(bodyOf(first), "Protocol"), field(bodyOf(p), "Protocol")
+		if namesakes(first, p) {
+			out.Effects = []report.Effect{report.Strays} // the pods of both share what comes to either
+		}
 		switch {
 		case says != other:
 			found = append(found, report.New(report.Claimed, refOf(p), fmt.Sprintf(
 				"%s and %s are one service in Consul, and it would speak both %v and %v", first.Unit, p.Unit, says, other)).With(refOf(first)))
-		case p.Unit.Kind == ir.KindService && first.Unit.Kind == ir.KindService && p.Unit != first.Unit && !strings.HasPrefix(nameIn(p), missing):
+		case namesakes(first, p):
 			found = append(found, report.New(report.Lossy, refOf(p), fmt.Sprintf(
 				"%s and %s are one service in Consul, which has no namespaces: what is said of one holds for both; the option service.%s names it otherwise",
 				first.Unit, p.Unit, ir.Name{Namespace: p.Unit.Namespace, Name: p.Unit.Name})).WithClass(report.Approximated).With(refOf(first)))
 		}
 	}
 	return out, found
+}
+
+// namesakes reports whether two parts are of Services that are one in Consul.
+func namesakes(a, b translators.Artifact) bool {
+	return a.Unit.Kind == ir.KindService && b.Unit.Kind == ir.KindService && a.Unit != b.Unit && !strings.HasPrefix(nameIn(b), missing)
 }
 
 // met begins the parts that are made by callers of a service.

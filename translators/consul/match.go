@@ -34,18 +34,39 @@ func requested(m ir.Match) ([]object, bool) {
 }
 
 // permitted writes one match of a grant, or nothing of what intentions cannot see.
-// Consul refuses a permission that looks at nothing.
+// Consul refuses a permission that looks at nothing. Lines of a repeated header are
+// joined with commas, and must not fulfil together what none of them does alone.
 func permitted(m ir.Match) []object {
 	conditions, ok := common(m)
-	if !ok || len(m.Query) > 0 {
+	if !ok || len(m.Query) > 0 || withComma(m) != nil {
 		return nil
 	}
+	var single []any
+	for _, h := range m.Headers {
+		if h.Value.Kind == ir.MatchRegex {
+			single = append(single, object{"Name": headerName(h.Name), "Regex": "[^,]*"})
+		}
+	}
 	for _, c := range conditions {
+		if len(single) > 0 {
+			c["Header"] = slices.Concat(c["Header"].([]any), single)
+		}
 		if len(c) == 0 {
 			c["PathPrefix"] = "/"
 		}
 	}
 	return conditions
+}
+
+// withComma returns the first header of a match whose value, as it is written,
+// lines that are joined can make; nil where there is none.
+func withComma(m ir.Match) *ir.HeaderMatch {
+	for i, h := range m.Headers {
+		if h.Value.Kind != ir.MatchRegex && h.Value.Kind != ir.MatchAny && strings.Contains(h.Value.Value, ",") {
+			return &m.Headers[i]
+		}
+	}
+	return nil
 }
 
 // common writes what routes and grants can look at alike.

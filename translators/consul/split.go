@@ -29,21 +29,23 @@ func (m mesh) service(s ir.Service) ([]translators.Artifact, report.Report) {
 	c := chain{mesh: m, service: s, name: m.name(nameOfService(s)), protocol: protocolOf(spoken)}
 	c.out = []translators.Artifact{m.serviceDefaults(c.name, c.protocol, c.part())}
 	refs := []report.Ref{s.Ref}
-	// A policy that leads where calls go anyway still means that they have no timeout.
-	aimless := c.protocol != "tcp" && len(s.Ports[0].Routes) > 1 && oneWay(s) == ""
-	if aimless || slices.ContainsFunc(s.Ports, func(p ir.Port) bool { return routed(s, p) }) {
-		switch why := oneWay(s); {
-		case why != "":
-			f := report.New(report.Lossy, s.Ref, why).WithClass(report.Dropped)
-			for _, p := range s.Ports {
-				f = f.With(routeRefs(p)...)
-			}
-			c.found = append(c.found, f)
-		case c.protocol == "tcp":
-			c.lead(s.Ports[0].Routes)
-		default:
-			c.route(s.Ports[0].Routes)
+	switch why := oneWay(s); {
+	case !slices.ContainsFunc(s.Ports, func(p ir.Port) bool { return routed(s, p) }):
+		// A policy that leads where calls go anyway still means that they have no timeout.
+		aimless := slices.IndexFunc(s.Ports, func(p ir.Port) bool { return len(p.Routes) > 1 })
+		if aimless >= 0 && c.protocol != "tcp" {
+			c.route(s.Ports[aimless].Routes)
 		}
+	case why != "":
+		f := report.New(report.Lossy, s.Ref, why).WithClass(report.Dropped)
+		for _, p := range s.Ports {
+			f = f.With(routeRefs(p)...)
+		}
+		c.found = append(c.found, f)
+	case c.protocol == "tcp":
+		c.lead(s.Ports[0].Routes)
+	default:
+		c.route(s.Ports[0].Routes)
 	}
 	for _, p := range s.Ports {
 		refs = append(refs, routeRefs(p)...)
@@ -67,7 +69,8 @@ func oneWay(s ir.Service) string {
 	return ""
 }
 
-// alike renders the routes of a port without the ports and places that they name.
+// alike renders the routes of a port without the ports and places that they name,
+// and without the backends that get nothing.
 func alike(p ir.Port) string {
 	routes := slices.Clone(p.Routes)
 	for i := range routes {
@@ -78,7 +81,7 @@ func alike(p ir.Port) string {
 		for j := range routes[i].Matches {
 			routes[i].Matches[j].Ref = report.Ref{}
 		}
-		routes[i].Backends = slices.Clone(routes[i].Backends)
+		routes[i].Backends = slices.DeleteFunc(slices.Clone(routes[i].Backends), func(b ir.Backend) bool { return b.Weight == 0 })
 		for j := range routes[i].Backends {
 			routes[i].Backends[j].Port, routes[i].Backends[j].Ref = ir.AnyPort, report.Ref{}
 		}

@@ -116,8 +116,8 @@ var clientRows = []row{
 	{f.Timeouts, when{f.CondTCP}, report.Exact, "", "split/tcp"},
 	{f.Timeouts, nil, report.Approximated, "every route written here has none; a Service that no policy routes keeps Consul's own of 15 seconds", "split/weights"},
 	{f.ProtocolSelection, when{f.CondUDP}, report.Dropped, noUDP, ""},
-	{f.ProtocolSelection, when{f.CondMultiPort}, report.Approximated, "a service has one port in Consul: it speaks what all ports of the Service do, and else TCP", "pairs/several-ports-and-split"},
-	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc, as Services of one name do", "routes/foreign-protocol"},
+	{f.ProtocolSelection, when{f.CondMultiPort}, report.Approximated, "a service has one port in Consul: it speaks what all ports of the Service do, and else TCP; " + heardEscaped, "routes/foreign-protocol"},
+	{f.ProtocolSelection, nil, report.Approximated, "Consul refuses to route between services that do not all speak the same of http, http2 and grpc, as Services of one name do; " + heardEscaped, "routes/foreign-protocol"},
 }
 
 // serverRows are the rows of intentions.
@@ -136,7 +136,7 @@ var serverRows = []row{
 	{f.AccessHeader, when{f.CondReservedHeader}, report.Dropped, reserved, ""},
 	{f.AccessHeader, when{f.CondProxyHeader}, report.Dropped, generated, ""},
 	{f.AccessHeader, when{f.CondPresent}, report.Exact, "", "access/header-given"},
-	{f.AccessHeader, when{f.CondRegex}, report.Approximated, joined + ", and an expression may span several", "access/header-regex"},
+	{f.AccessHeader, when{f.CondRegex}, report.Narrowed, joined + ": what an expression grants is granted to no value with a comma, so that none spans several", "access/header-regex"},
 	{f.AccessHeader, nil, report.Narrowed, joined, "access/header-exact"},
 	{f.AccessWhole, when{f.CondUDP}, report.Dropped, noUDP, ""},
 	{f.AccessWhole, nil, report.Exact, "", "access/tcp"},
@@ -152,13 +152,14 @@ var serverRows = []row{
 }
 
 const (
-	noUDP     = "UDP does not pass Consul's proxies"
-	noTCP     = "Consul shares out requests, not connections, which all go to the Service itself"
-	outlier   = "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row"
-	onePort   = "a service has one port in Consul: the routes hold for whichever port that is, if all ports have the same"
-	noAddress = "callers that dial the pods of a headless Service themselves are not routed"
-	reserved  = "proxies write headers of this name themselves"
-	generated = "Consul's proxies write this header into every request that lacks it"
-	greeted   = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
-	joined    = "the lines of a repeated header are joined with commas, then compared as one"
+	noUDP        = "UDP does not pass Consul's proxies"
+	heardEscaped = "a backend hears of a brace in the path as %7B or %7D"
+	noTCP        = "Consul shares out requests, not connections, which all go to the Service itself"
+	outlier      = "a caller that is a Service given here takes out no failing endpoint; any other does after five failures in a row"
+	onePort      = "a service has one port in Consul: the routes hold for whichever port that is, if all ports have the same"
+	noAddress    = "callers that dial the pods of a headless Service themselves are not routed"
+	reserved     = "proxies write headers of this name themselves"
+	generated    = "Consul's proxies write this header into every request that lacks it"
+	greeted      = "a proxy judges a connection when its caller speaks: a caller who is denied may hear what the server says before, and is then cut off"
+	joined       = "the lines of a repeated header are joined with commas, then compared as one"
 )

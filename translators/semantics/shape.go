@@ -164,7 +164,29 @@ func repeating(base Request, conds []condition) []Request {
 		q.Path = withParameter(q.Path, p.Name, Witness(p.Value, "v")+"-other")
 		out = append(out, q)
 	}
+	for _, c := range conds {
+		for _, h := range c.Headers {
+			if lines := together(h.Value); lines != nil {
+				q := met(base, c.Match)
+				q.Headers[h.Name] = lines
+				out = append(out, q)
+			}
+		}
+	}
 	return out
+}
+
+// together are two lines that fulfil a comparison joined by a comma and neither of
+// which does alone; nil where the one string that is tried cannot be cut so.
+func together(m ir.StringMatch) []string {
+	w := Witness(m, "v")
+	for i := range len(w) + 1 {
+		first, second := w[:i], strings.TrimPrefix(w[i:], ",")
+		if m.Matches(first+","+second) && !m.Matches(first) && !m.Matches(second) {
+			return []string{first, second}
+		}
+	}
+	return nil
 }
 
 func misses(hit Request, m ir.Match) []Request {

@@ -3,6 +3,7 @@ package consul
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/interpret"
@@ -62,6 +63,15 @@ func sent(path string, headers map[string][]string) semantics.Sent {
 	return out
 }
 
+// arriving is a path as the receiver's proxy passes it on: where it brings paths
+// into form it escapes what no URI can hold.
+func (m *mesh) arriving(path string) string {
+	if !m.reading.Normal {
+		return path
+	}
+	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(path)
+}
+
 // take is what a hop does with a request. The edits of a share are done before
 // those of the route.
 func (m *mesh) take(h *compiled, q *asked) semantics.Decision {
@@ -75,7 +85,7 @@ func (m *mesh) take(h *compiled, q *asked) semantics.Decision {
 	if !own {
 		headers = semantics.Edited(headers, inOrder(h.request))
 	}
-	d.Sent = sent(path+q.query, headers)
+	d.Sent = sent(m.arriving(path)+q.query, headers)
 	if !own {
 		d.Sent.Response = inOrder(h.response)
 	}
