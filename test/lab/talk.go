@@ -3,6 +3,7 @@ package lab
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -97,8 +98,7 @@ func Speak(address string, id *tls.Config, wait time.Duration) (t Talk, err erro
 		}
 	}
 	if _, err := io.WriteString(c, "word\n"); err != nil { // which no proxy takes for the beginning of a request
-		<-heard // what was said before is heard
-		return t, err
+		return t, errors.Join(err, <-heard) // what was said before is heard
 	}
 	return t, <-heard
 }

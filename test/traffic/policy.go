@@ -54,14 +54,6 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 	return out
 }
 
-// uses reports whether a Service has a weight anywhere.
-func (p policy) uses(service string) bool {
-	if p.weights[service] > 0 {
-		return true
-	}
-	return slices.ContainsFunc(p.rules, func(r rule) bool { return r.weights[service] > 0 })
-}
-
 type object = map[string]any
 
 // files are the policy as manifests, a file for each object. ports are where the

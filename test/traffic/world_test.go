@@ -91,7 +91,7 @@ func (w *world) backend(service string) int32 {
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
 	must(w.t, err)
 	s := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, service) })}
-	go s.Serve(listener) //nolint:errcheck // it ends when the lab does
+	go s.Serve(listener) // it ends when the lab does
 	w.OnClose(func() { s.Close() })
 	return int32(listener.Addr().(*net.TCPAddr).Port)
 }

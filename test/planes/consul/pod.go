@@ -24,7 +24,7 @@ func newPod(l *lab.Lab) (*pod, error) {
 	p.plays(role{process: "nobody", http: true})
 	requests := &connections{of: listener, accepted: make(chan net.Conn)}
 	server := &http.Server{Handler: p, Protocols: lab.Plain()}
-	l.OnClose(func() { listener.Close(); server.Close() })
+	l.OnClose(func() { listener.Close(); _ = server.Close() })
 	go server.Serve(requests) //nolint:errcheck // it ends when the lab does
 	go func() {
 		defer close(requests.accepted)

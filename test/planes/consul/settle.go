@@ -3,6 +3,7 @@ package consul
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func (s *stage) await(one *slot) error {
 				return fmt.Errorf("the Envoy of %s refuses a listener: %s", one.id, refused)
 			}
 			if waited > patience {
-				return fmt.Errorf("%s: %s within %s (%v)", one.id, cmp.Or(why, "not settled"), patience, err)
+				return errors.Join(fmt.Errorf("%s: %s within %s", one.id, cmp.Or(why, "not settled"), patience), err)
 			}
 		}
 		time.Sleep(pause)
