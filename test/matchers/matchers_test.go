@@ -34,11 +34,15 @@ type reader struct {
 
 func nothing(part, string) bool { return false }
 
+// joinable is what lines of a header may come to where a mesh joins them: what is
+// not let through then, for nobody can tell whether it was one line.
+func joinable(in part, s string) bool { return in == inHeader && strings.Contains(s, ",") }
+
 var readers = map[string]reader{
 	"envoy":   {xdsRoute, xdsAccess, nothing},
-	"grpc":    {xdsRoute, xdsAccess, func(in part, s string) bool { return in == inHeader && strings.Contains(s, ",") }},
+	"grpc":    {xdsRoute, xdsAccess, joinable},
 	"istio":   {istioRoute, istioAccess, nothing},
-	"consul":  {consulRoute, consulAccess, nothing},
+	"consul":  {consulRoute, consulAccess, joinable},
 	"linkerd": {linkerdRoute, linkerdAccess, func(in part, s string) bool { return in == inPath && spelledOtherwise(s) }},
 	// who may call is no matter of Gateway API's
 	"gateway-api": {gatewayRoute, nil, nothing},
