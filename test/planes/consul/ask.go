@@ -69,7 +69,9 @@ func (t *set) unknown(q semantics.Request) planes.Answer {
 func (s *stage) called(q semantics.Request) planes.Answer {
 	name := nameOf(s.options, q.Service)
 	for n, r := range s.turns[s.turn].roles {
-		if i := s.instances[n]; i.service == name && i.of != (ir.Name{}) && r.http == q.Raw { // also of another Service of the name
+		// Also of another Service of the name, or of an account without one: a call may
+		// come to any of them, and what speaks HTTP waits for a request without end.
+		if s.instances[n].service == name && r.http == q.Raw {
 			return planes.Answer{Cannot: otherProtocol}
 		}
 	}
