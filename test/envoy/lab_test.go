@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/meshknot/meshknot/internal/bootstrap"
@@ -32,6 +34,7 @@ type rig struct {
 	server  *server.Server
 	ads     string // its address
 	started []*lab.Process
+	served  []translators.Artifact
 }
 
 func newRig(t *testing.T) *rig {
@@ -84,6 +87,7 @@ func (l *rig) serve(target translators.Target, units []ir.Unit, change ...func(*
 
 func (l *rig) update(units []ir.Unit, artifacts []translators.Artifact) {
 	l.t.Helper()
+	l.served = artifacts
 	must(l.t, l.server.Update(server.State{Units: units, Artifacts: map[string][]translators.Artifact{"envoy": artifacts}}))
 }
 
@@ -129,6 +133,28 @@ func (l *rig) await(id ir.Identity) {
 			return n.Namespace == id.Namespace && n.Account == id.Account && inUse(n, xds.TypeCluster) && inUse(n, xds.TypeListener)
 		})
 	})
+	l.listening(id)
+}
+
+// listening waits for the listeners of a proxy: it confirms them before they have
+// their routes, and listens after it. One that gets none stays closed.
+func (l *rig) listening(id ir.Identity) {
+	end := time.Now().Add(5 * time.Second)
+	for _, a := range l.served {
+		listener, ok := a.Payload.(*listenerv3.Listener)
+		if !ok || !a.Audience.Includes(id) || listener.GetBindToPort() != nil && !listener.GetBindToPort().GetValue() {
+			continue
+		}
+		at := listener.GetAddress().GetSocketAddress()
+		address := net.JoinHostPort(at.GetAddress(), strconv.Itoa(int(at.GetPortValue())))
+		for time.Now().Before(end) {
+			if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+				conn.Close()
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
 }
 
 // inUse reports whether a proxy has taken over what it was sent of a type. What
