@@ -29,5 +29,5 @@ func (m meshknot) Load(w world.World) error {
 
 // Change implements Server.
 func (m meshknot) Change(c world.Change) error {
-	return m.Apply(map[string]xds.Change{backend: {Put: []translators.Artifact{artifact(c.Resource())}}})
+	return m.Apply([]translators.Change{{Target: translators.Target{Backend: backend}, Put: []translators.Artifact{artifact(c.Resource())}}})
 }

@@ -184,22 +184,11 @@ func (s *serving) hand(step engine.Step, res engine.Result) error {
 		if err := s.server.Update(state); err != nil {
 			return err
 		}
-	} else if err := s.server.Apply(changes(step)); err != nil {
+	} else if err := s.server.Apply(step.Changed); err != nil {
 		return err
 	}
 	s.behind = false
 	return nil
-}
-
-// changes of a step, as the server takes them.
-func changes(step engine.Step) map[string]xds.Change {
-	out := map[string]xds.Change{}
-	for _, c := range step.Changed {
-		if !c.Withheld {
-			out[c.Target.Backend] = xds.Change{Put: c.Put, Remove: c.Remove}
-		}
-	}
-	return out
 }
 
 // shown returns the units at /debug/units.

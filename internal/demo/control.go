@@ -94,7 +94,8 @@ func (c *control) policies() string { return filepath.Join(c.dir, "policies") }
 func (c *control) reload() error {
 	whole := c.behind
 	c.behind = true
-	state, changes := xds.State{Artifacts: map[string][]translators.Artifact{}}, map[string]xds.Change{}
+	state := xds.State{Artifacts: map[string][]translators.Artifact{}}
+	var changes []translators.Change
 	for i, p := range c.planes {
 		set, found := input.Read([]string{c.policies(), filepath.Join(c.dir, p.target().Backend+".json")},
 			input.Options{Schemas: c.schemas})
@@ -106,9 +107,7 @@ func (c *control) reload() error {
 		}
 		state.Units = res.Units
 		state.Artifacts[p.target().Backend] = res.Outputs[0].Artifacts
-		for _, changed := range step.Changed {
-			changes[p.target().Backend] = xds.Change{Put: changed.Put, Remove: changed.Remove}
-		}
+		changes = append(changes, step.Changed...)
 	}
 	c.mu.Lock()
 	c.model = semantics.New(state.Units)

@@ -52,12 +52,12 @@ func TestMissingEndpointsAreEmpty(t *testing.T) {
 		states, changes := New(Options{}), New(Options{})
 		var last []translators.Artifact
 		for _, step := range steps {
-			change := Change{Put: step.state}
+			change := translators.Change{Target: translators.Target{Backend: backend}, Put: step.state}
 			for _, had := range last {
 				change.Remove = append(change.Remove, had.Slot())
 			}
 			last = step.state
-			if err := changes.Apply(map[string]Change{backend: change}); err != nil {
+			if err := changes.Apply([]translators.Change{change}); err != nil {
 				t.Fatal(err)
 			}
 			if err := states.Update(State{Artifacts: map[string][]translators.Artifact{backend: step.state}}); err != nil {

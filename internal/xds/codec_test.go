@@ -229,7 +229,7 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 	good.ask(node("sidecar~shop/good"), rs.ListenerType)
 	good.ack(good.next())
 	for i := range 5 {
-		if err := s.Apply(map[string]Change{backendEnvoy: {Put: []translators.Artifact{artifact(rs.ListenerType, "l", fmt.Sprint(i), ir.Audience{})}}}); err != nil {
+		if err := s.Apply([]translators.Change{{Target: translators.Target{Backend: backendEnvoy}, Put: []translators.Artifact{artifact(rs.ListenerType, "l", fmt.Sprint(i), ir.Audience{})}}}); err != nil {
 			t.Fatal(err)
 		}
 		good.ack(good.next())

@@ -566,11 +566,12 @@ func TestNarrowerVariantsComeAndGo(t *testing.T) {
 
 func TestApplyRefusesWhatIsNotServed(t *testing.T) {
 	s := New(Options{})
-	for _, c := range []Change{
+	for _, c := range []translators.Change{
 		{Put: []translators.Artifact{{ID: translators.ID{Type: "v1/Service", Name: "a"}, Payload: map[string]any{}}}},
 		{Remove: []translators.Slot{{ID: translators.ID{Type: "v1/Service", Name: "a"}}}},
 	} {
-		if err := s.Apply(map[string]Change{backendEnvoy: c}); err == nil || s.revision != 0 {
+		c.Target.Backend = backendEnvoy
+		if err := s.Apply([]translators.Change{c}); err == nil || s.revision != 0 {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

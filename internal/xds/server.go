@@ -38,13 +38,6 @@ type State struct {
 	Artifacts map[string][]translators.Artifact
 }
 
-// Change is what becomes different in the output of a back end. A slot that is
-// both removed and put is put.
-type Change struct {
-	Put    []translators.Artifact
-	Remove []translators.Slot
-}
-
 // Server serves a State. It is safe for concurrent use.
 type Server struct {
 	options Options
@@ -138,12 +131,17 @@ func (s *Server) Update(state State) error {
 	return nil
 }
 
-// Apply changes what proxies are to have, by the name of the back end. It costs
-// what the change costs. When an artifact cannot be served nothing is changed.
-func (s *Server) Apply(changes map[string]Change) error {
+// Apply changes what proxies are to have of the changes' back ends; those of one
+// that is withheld keep what they have. A slot that is both removed and put is put.
+// It costs what the changes cost. When an artifact cannot be served nothing is changed.
+func (s *Server) Apply(changes []translators.Change) error {
 	next := map[place]*resource{}
 	backends := make([]string, 0, len(changes))
-	for backend, c := range changes {
+	for _, c := range changes {
+		if c.Withheld {
+			continue
+		}
+		backend := c.Target.Backend
 		backends = append(backends, backend)
 		for _, slot := range c.Remove {
 			k, ok := kindOf(slot.ID.Type)

@@ -88,8 +88,9 @@ func listen(addr string) (net.Listener, error) {
 func (o *ours) Set(r resources) error {
 	if o.changes {
 		defer func() { o.last = r }()
-		c := difference(o.last, r)
-		return o.xds.Apply(map[string]xds.Change{"envoy": c, "grpc": c})
+		envoy, grpc := difference(o.last, r), difference(o.last, r)
+		envoy.Target.Backend, grpc.Target.Backend = "envoy", "grpc"
+		return o.xds.Apply([]translators.Change{envoy, grpc})
 	}
 	return o.xds.Update(xds.State{Artifacts: map[string][]translators.Artifact{"envoy": artifacts(r), "grpc": artifacts(r)}})
 }
@@ -106,8 +107,8 @@ func (o *ours) Stop() {
 }
 
 // difference is what leads from one state to the next.
-func difference(from, to resources) xds.Change {
-	var c xds.Change
+func difference(from, to resources) translators.Change {
+	var c translators.Change
 	for t, of := range to {
 		for name, m := range of {
 			if have := from[t][name]; have == nil || !proto.Equal(have, m) {

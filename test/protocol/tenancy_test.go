@@ -106,7 +106,7 @@ func TestTenancy(t *testing.T) {
 	s, addr := serve(t, xds.Options{})
 	all := tenants{}
 	change := func(generation int) {
-		c := xds.Change{}
+		c := translators.Change{Target: translators.Target{Backend: "envoy"}}
 		for range 40 {
 			a := ir.Audience{Namespace: one("", "shop", "bank", "park"), Account: one("", "web", "cart", "vault")}
 			slot := translators.Slot{ID: translators.ID{Type: one(CDS, EDS, LDS, RDS), Name: one(names...)}, Audience: a}
@@ -120,7 +120,7 @@ func TestTenancy(t *testing.T) {
 		for slot, m := range all {
 			c.Put = append(c.Put, artifact(m, slot.Audience))
 		}
-		if err := s.Apply(map[string]xds.Change{"envoy": c}); err != nil {
+		if err := s.Apply([]translators.Change{c}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -137,11 +137,7 @@ func (w *world) serve(p policy, h *history) error {
 		return err
 	}
 	h.begin(m)
-	changes := map[string]xds.Change{}
-	for _, c := range step.Changed {
-		changes[c.Target.Backend] = xds.Change{Put: c.Put, Remove: c.Remove}
-	}
-	return w.server.Apply(changes)
+	return w.server.Apply(step.Changed)
 }
 
 // inSync reports whether every proxy has confirmed all that is served.
