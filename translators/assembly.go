@@ -56,6 +56,15 @@ func NewAssembly(b Backend, t Target) *Assembly {
 	return &Assembly{backend: b, target: t, groups: map[ID]*group{}, touched: map[ID]*group{}, comparing: comparing{}}
 }
 
+// Retarget goes on with another version or other options of the same back end. All
+// that is assembled is looked at again; pieces that are others are replaced.
+func (a *Assembly) Retarget(t Target) {
+	a.target = t
+	for id, g := range a.groups {
+		g.dirty, a.touched[id] = true, g
+	}
+}
+
 // Replace puts a unit's piece in the place of what the unit contributed before.
 // Either may be the zero Piece. Where an artifact says the same as before its
 // payload stays the one that it was.
@@ -140,8 +149,9 @@ func (a *Assembly) Change() Change {
 			delete(a.groups, id)
 		}
 	}
-	clear(a.touched)
-	clear(a.comparing)
+	// Made anew: a map that was cleared keeps its room, and costs it whenever it is
+	// walked through.
+	a.touched, a.comparing = map[ID]*group{}, comparing{}
 	slices.SortFunc(c.Put, inOrder)
 	slices.SortFunc(removed, func(x, y Artifact) int { return inOrder(y, x) })
 	for _, r := range removed {

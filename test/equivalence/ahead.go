@@ -46,6 +46,14 @@ type line struct {
 	taken  int
 }
 
+// skip leaves out the next scene. What was made ready of it is not shown.
+func (l *line) skip() {
+	if len(l.ready) > 0 {
+		l.ready = l.ready[1:]
+	}
+	l.taken++
+}
+
 // next is the next scene; there has to be one.
 func (l *line) next() Ready {
 	most := l.taken + 1
