@@ -58,7 +58,7 @@ func (p Pipeline) Keys(objects []input.Object, r input.Reader) []ir.Key {
 // Compile makes one unit of what a reader answers. It reports false when
 // nothing that the key names exists.
 func (p Pipeline) Compile(k ir.Key, r input.Reader) (ir.Unit, report.Report, bool) {
-	u := newUnit(k, r.Settings())
+	u := newUnit(k, r)
 	var found report.Report
 	for _, f := range p.Frontends {
 		found = append(found, f.Lower(r, &u)...)
@@ -86,7 +86,7 @@ func (p Pipeline) Lower(s *input.Store) ([]ir.Unit, report.Report) {
 	return units, found
 }
 
-func newUnit(k ir.Key, s input.Settings) ir.Unit {
+func newUnit(k ir.Key, r input.Reader) ir.Unit {
 	switch k.Kind {
 	case ir.KindNamespace:
 		return ir.Unit{Namespace: &ir.Namespace{Name: k.Name}}
@@ -107,7 +107,7 @@ func newUnit(k ir.Key, s input.Settings) ir.Unit {
 		kind, name := ir.ParseRouteName(k.Name)
 		return ir.Unit{Route: &ir.RouteObject{Kind: kind, Namespace: k.Namespace, Name: name}}
 	}
-	return ir.Unit{Mesh: &ir.Mesh{Access: ir.Access(cmp.Or(s.Access, string(ir.AccessSelected)))}}
+	return ir.Unit{Mesh: &ir.Mesh{Access: ir.Access(cmp.Or(r.Settings("").Access, string(ir.AccessSelected)))}}
 }
 
 // empty reports whether no front end had anything to say about the unit.

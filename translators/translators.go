@@ -16,6 +16,8 @@ import (
 
 // Target is what is translated to: a back end in a version, with its options.
 type Target struct {
+	// Name is what a run calls it; empty: the back end's name.
+	Name    string
 	Backend string
 	// Version is the mesh's own minor version, such as "1.31"; empty means the
 	// newest that the back end knows.

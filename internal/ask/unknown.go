@@ -158,7 +158,7 @@ func (a *Asker) caller(q semantics.Request, s Slice) ([]string, error) {
 		out.Near = append(out.Near, "sa:"+n.String())
 		local = local || n.Namespace == q.From.Namespace
 	}
-	if local || a.store.Reader().Settings().Complete {
+	if local || a.store.Reader().Settings(q.From.Namespace).Complete {
 		return nil, out
 	}
 	return []string{out.Error()}, nil

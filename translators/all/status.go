@@ -18,10 +18,15 @@ type ObjectStatus struct {
 // becomes of it. Objects in error, and routes of which no parent is known, have none.
 func Status(s *input.Store) []ObjectStatus {
 	var out []ObjectStatus
+	r := s.Reader()
 	for _, o := range s.Objects() {
-		if status, ok := gatewayapi.Status(s.Reader(), o); ok {
+		if status, ok := StatusOf(r, o); ok {
 			out = append(out, ObjectStatus{o.Ref(""), o.Version, status})
 		}
 	}
 	return out
 }
+
+// StatusOf computes the status of one object, as Status does: false for one that
+// has none. It costs what the object and those that it is attached to come to.
+func StatusOf(r input.Reader, o input.Object) (any, bool) { return gatewayapi.Status(r, o) }

@@ -54,12 +54,14 @@ func (backend) Name() string { return "consul" }
 func (backend) Versions() []string { return []string{"1.22", "1.21", "1.20"} }
 
 // Translate makes the entries of one unit. Nothing is made of a namespace, for
-// Consul has none here; the Mesh unit denies for all of them.
+// Consul has none here; the Mesh unit denies for all of them, or nobody does.
 func (backend) Translate(u ir.Unit, t translators.Target) ([]translators.Artifact, report.Report) {
 	m := meshOf(t)
 	switch {
 	case u.Mesh != nil:
 		return m.mesh(*u.Mesh)
+	case u.Namespace != nil:
+		return nil, m.alone(*u.Namespace)
 	case u.Service != nil:
 		return m.service(*u.Service)
 	case u.Workload != nil:

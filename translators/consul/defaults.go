@@ -110,3 +110,14 @@ func (m mesh) mesh(u ir.Mesh) ([]translators.Artifact, report.Report) {
 	}
 	return out, report.Report{report.New(report.Implicit, report.Ref{}, note).WithClass(report.Narrowed)}
 }
+
+// alone tells of a namespace that has to deny by default by itself: where agents
+// allow, Consul would have to be told of each of its services, and not all are known.
+func (m mesh) alone(n ir.Namespace) report.Report {
+	if !n.Enforced || !n.Alone || !m.allows {
+		return nil
+	}
+	return report.Report{report.New(report.Withheld, report.Ref{Kind: "Namespace", Name: n.Name},
+		"what is not granted is denied: Consul has no namespaces here, and where its agents allow by default it denies for all of them or for none").
+		WithClass(report.Dropped).WithHint("bind namespaces with another access mode to another mesh, or let the agents deny by default")}
+}

@@ -29,7 +29,7 @@ type Changed struct {
 type Question struct {
 	form form
 	// id that was asked for by Get. Of a Lookup, Group is the name of the index and
-	// Name the key; of Complete, Namespace is what was asked; of what is derived, Group
+	// Name the key; of Complete and of settings, Namespace is what was asked; of what is derived, Group
 	// is the name of the derivation.
 	id ID
 }
@@ -66,7 +66,7 @@ func (s *Store) Apply(edits []Edit) Changed {
 	return c.done()
 }
 
-// Become makes the content and the settings those of another store, which stays
+// Become makes the content and all settings those of another store, which stays
 // as it is.
 func (s *Store) Become(o *Store) Changed {
 	var c Changed
@@ -80,13 +80,7 @@ func (s *Store) Become(o *Store) Changed {
 			s.replace(id, nil, &c)
 		}
 	}
-	if s.settings.Complete != o.settings.Complete {
-		c.Questions = append(c.Questions, Question{form: formEverything})
-	}
-	if digestOf(s.settings) != digestOf(o.settings) {
-		c.Questions = append(c.Questions, Question{form: formSettings})
-	}
-	s.settings = o.settings
+	s.configure(o.settings, o.own, &c)
 	return c.done()
 }
 

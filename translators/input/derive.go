@@ -19,10 +19,20 @@ type Derivation struct {
 
 // Of returns what the derivation makes for an ID, on behalf of a reader.
 func (d Derivation) Of(r Reader, id ID) any {
-	if t, ok := r.(*Tracked); ok && t.memory != nil {
-		return t.derive(d, id)
+	switch r := r.(type) {
+	case *Tracked:
+		if r.memory != nil {
+			return r.derive(d, id)
+		}
+	case *previewed:
+		return r.derive(d, id)
 	}
 	return d.Make(r, id)
+}
+
+// question is what is asked of a memory.
+func (d Derivation) question(id ID) Question {
+	return Question{form: formDerived, id: ID{Group: d.Name, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}}
 }
 
 // Memory keeps what was derived of one store. Several goroutines may derive at
@@ -78,12 +88,9 @@ func (m *Memory) Compact() { m.derived = maps.Clone(m.derived) }
 // derive answers out of the memory. Who asked hangs on the derived answer alone,
 // unless making it fails: then on what was asked for it.
 func (t *Tracked) derive(d Derivation, id ID) any {
-	q := Question{form: formDerived, id: ID{Group: d.Name, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}}
+	q := d.question(id)
 	t.record(q)
-	t.memory.mutex.Lock()
-	known, ok := t.memory.derived[q]
-	t.memory.mutex.Unlock()
-	if ok {
+	if known, ok := t.memory.recall(q); ok {
 		return known.value
 	}
 	own, failed := t.store.TrackIn(t.memory), true
@@ -97,6 +104,14 @@ func (t *Tracked) derive(d Derivation, id ID) any {
 	value := d.Make(own, id)
 	failed = false
 	return t.memory.keep(q, derived{value, slices.Clip(own.asked)})
+}
+
+// recall returns what is remembered of an answer.
+func (m *Memory) recall(q Question) (derived, bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	d, ok := m.derived[q]
+	return d, ok
 }
 
 // keep remembers an answer, unless somebody was first.

@@ -98,8 +98,9 @@ type Reader interface {
 	// Complete reports whether everything in the namespace was given, so that
 	// what is absent does not exist.
 	Complete(namespace string) bool
-	// Settings returns the settings of the run.
-	Settings() Settings
+	// Settings returns what was said about a namespace. Of "" it is what was said
+	// about the run, which holds for every namespace of which nothing else was said.
+	Settings(namespace string) Settings
 }
 
 // Index is a named secondary key. Keys computes the keys under which an object
@@ -111,13 +112,14 @@ type Index struct {
 	Keys func(o Object) []string
 }
 
-// Settings are what the user said about the run and not in an object.
+// Settings are what the user said about the run, or about a namespace of it, and
+// not in an object.
 type Settings struct {
 	// Access is "selected" (default), "strict" or "off".
 	Access string
 	// Dialect of SMI is "spec" (default), "osm" or "traefik".
 	Dialect string
-	// Complete: everything was given, in every namespace.
+	// Complete: everything was given, in every namespace that they hold for.
 	Complete bool
 	// Workloads maps "namespace/account" to the labels of its pods.
 	Workloads map[string]map[string]string

@@ -23,3 +23,42 @@ func ParseWorkload(s string) (name string, labels map[string]string, err error) 
 	}
 	return name, labels, nil
 }
+
+// Configure says what holds for the run and, in its place, for some namespaces.
+// Nothing is kept of what held before. The maps are not kept either.
+func (s *Store) Configure(def Settings, byNamespace map[string]Settings) Changed {
+	own := make(map[string]Settings, len(byNamespace))
+	for namespace, settings := range byNamespace {
+		if namespace != "" && digestOf(settings) != digestOf(def) {
+			own[namespace] = settings
+		}
+	}
+	var c Changed
+	s.configure(def, own, &c)
+	return c.done()
+}
+
+// configure takes down which answers differ. Who asked about a namespace without
+// settings of its own hangs on those of the run as well, so it is told when its
+// namespace gets some, or has none any more, even if they say the same.
+func (s *Store) configure(def Settings, own map[string]Settings, c *Changed) {
+	differ := func(namespace string, was, now Settings, moved bool) {
+		if moved || was.Complete != now.Complete {
+			c.Questions = append(c.Questions, Question{form: formEverything, id: ID{Namespace: namespace}})
+		}
+		if moved || digestOf(was) != digestOf(now) {
+			c.Questions = append(c.Questions, Question{form: formSettings, id: ID{Namespace: namespace}})
+		}
+	}
+	differ("", s.settings, def, false)
+	for namespace, now := range own {
+		was, known := s.own[namespace]
+		differ(namespace, was, now, !known)
+	}
+	for namespace, was := range s.own {
+		if _, stays := own[namespace]; !stays {
+			differ(namespace, was, def, true)
+		}
+	}
+	s.settings, s.own = def, own
+}

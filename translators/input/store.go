@@ -12,9 +12,12 @@ import (
 )
 
 // Store answers questions about objects. It may be used by several goroutines at
-// once, except while Apply or Become changes it.
+// once, except while Apply, Become or Configure changes it.
 type Store struct {
+	// settings hold for every namespace that has none of its own.
 	settings Settings
+	// own are the settings of namespaces, where they differ from those.
+	own map[string]Settings
 	// byID holds what is known under each ID, in the order in which it was given.
 	byID map[ID][]*stored
 	// services counts the Services of each namespace: where one was given,
@@ -207,4 +210,18 @@ func digestOf(v any) digest {
 		text = fmt.Appendf(nil, "%#v", v)
 	}
 	return sha256.Sum256(text)
+}
+
+// Questions returns the questions whose answers hold something that is known under
+// an ID: that for the ID itself, and those for keys of indexes that were asked.
+func (s *Store) Questions(id ID) []Question {
+	out := []Question{{form: formGet, id: id}}
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	for name, t := range s.tables {
+		for key := range t.keyed(s.byID[id]) {
+			out = append(out, Question{form: formLookup, id: ID{Group: name, Name: key}})
+		}
+	}
+	return out
 }

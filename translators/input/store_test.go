@@ -123,7 +123,7 @@ func TestBecome(t *testing.T) {
 	lookup := func(r Reader) { r.Lookup(byService, "x") }
 	noLookup := func(r Reader) { r.Lookup(byService, "none") }
 	complete := func(r Reader) { r.Complete("shop") }
-	settings := func(r Reader) { r.Settings() }
+	settings := func(r Reader) { r.Settings("shop") }
 	service := Object{ID: ID{"", "Service", "shop", "s"}}
 	for _, test := range []struct {
 		name     string

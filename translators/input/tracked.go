@@ -18,11 +18,16 @@ func (u untracked) Lookup(index Index, key string) []Object {
 
 // Complete implements Reader.
 func (u untracked) Complete(namespace string) bool {
-	return u.store.settings.Complete || u.store.services[namespace] > 0
+	return u.store.services[namespace] > 0 || u.Settings(namespace).Complete
 }
 
 // Settings implements Reader.
-func (u untracked) Settings() Settings { return u.store.settings }
+func (u untracked) Settings(namespace string) Settings {
+	if own, ok := u.store.own[namespace]; ok {
+		return own
+	}
+	return u.store.settings
+}
 
 func objects(list []*stored) []Object {
 	if len(list) == 0 {
@@ -71,18 +76,29 @@ func (t *Tracked) Lookup(index Index, key string) []Object {
 // Complete implements Reader. What makes a namespace complete is its own Services
 // or the settings, and the answer hangs on what was looked at.
 func (t *Tracked) Complete(namespace string) bool {
-	own := t.store.services[namespace] > 0
-	if own || !t.store.settings.Complete {
+	own, said := t.store.services[namespace] > 0, untracked{t.store}.Settings(namespace).Complete
+	if own || !said {
 		t.record(Question{form: formComplete, id: ID{Namespace: namespace}})
 	}
 	if !own {
-		t.record(Question{form: formEverything})
+		t.recordSaid(formEverything, namespace)
 	}
-	return own || t.store.settings.Complete
+	return own || said
 }
 
 // Settings implements Reader.
-func (t *Tracked) Settings() Settings {
-	t.record(Question{form: formSettings})
-	return t.store.settings
+func (t *Tracked) Settings(namespace string) Settings {
+	t.recordSaid(formSettings, namespace)
+	return untracked{t.store}.Settings(namespace)
+}
+
+// recordSaid takes down a question about the settings of a namespace: the answer
+// hangs on its own, and where it has none on those of the run too.
+func (t *Tracked) recordSaid(f form, namespace string) {
+	if namespace != "" {
+		t.record(Question{form: f, id: ID{Namespace: namespace}})
+	}
+	if _, own := t.store.own[namespace]; !own {
+		t.record(Question{form: f})
+	}
 }

@@ -157,6 +157,9 @@ type Namespace struct {
 	Name string `json:"name"`
 	// Enforced: a workload without a unit of its own denies every call.
 	Enforced bool `json:"enforced"`
+	// Alone: the mesh as a whole does not deny by default, so nothing but this unit
+	// says it for the namespace.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Protocol is what is spoken on a port.

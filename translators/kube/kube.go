@@ -30,7 +30,7 @@ func (frontend) Schemas() []input.Schema { return Schemas() }
 // so whatever is known of it, so any object in it makes its unit.
 func (frontend) Keys(o input.Object, r input.Reader) []ir.Key {
 	var keys []ir.Key
-	if ns := o.Namespace; ns != "" && strict(r) {
+	if ns := o.Namespace; ns != "" && strict(r, ns) {
 		keys = append(keys, ir.Key{Kind: ir.KindNamespace, Name: ns})
 	}
 	switch v := o.Value.(type) {
@@ -56,7 +56,7 @@ func (frontend) Keys(o input.Object, r input.Reader) []ir.Key {
 func (frontend) Lower(r input.Reader, u *ir.Unit) report.Report {
 	switch {
 	case u.Namespace != nil:
-		u.Namespace.Enforced = strict(r)
+		u.Namespace.Enforced = strict(r, u.Namespace.Name)
 	case u.Service != nil:
 		return lowerService(r, u.Service)
 	case u.Workload != nil:
@@ -67,7 +67,9 @@ func (frontend) Lower(r input.Reader, u *ir.Unit) report.Report {
 	return nil
 }
 
-func strict(r input.Reader) bool { return r.Settings().Access == string(ir.AccessStrict) }
+func strict(r input.Reader, namespace string) bool {
+	return r.Settings(namespace).Access == string(ir.AccessStrict)
+}
 
 func workloadKey(namespace, account string) ir.Key {
 	return ir.Key{Kind: ir.KindWorkload, Namespace: namespace, Name: account}

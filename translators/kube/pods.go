@@ -47,7 +47,7 @@ func podsOf(o input.Object) (known, bool) {
 
 // stated returns what the run's settings say of the pods in a namespace.
 func stated(r input.Reader, namespace string) []known {
-	workloads := r.Settings().Workloads
+	workloads := r.Settings(namespace).Workloads
 	var out []known
 	for _, name := range slices.Sorted(maps.Keys(workloads)) {
 		if ns, account, _ := strings.Cut(name, "/"); ns == namespace {

@@ -12,7 +12,7 @@ import (
 // lowerWorkload says which pods run as an account, on which ports Services lead
 // to them, and which probes they answer.
 func lowerWorkload(r input.Reader, w *ir.Workload) {
-	if strict(r) {
+	if strict(r, w.Namespace) {
 		w.Enforced, w.NamespaceDenies = true, true
 	}
 	pods := ofAccount(r, w.Namespace, w.Account)

@@ -108,6 +108,8 @@ const (
 	LetsThrough      Code = "MK3013"
 	MeshRefuses      Code = "MK3014"
 	Crashed          Code = "MK3015"
+	Kept             Code = "MK3016"
+	BeyondGate       Code = "MK3017"
 	PolicyViolation  Code = "MK4001"
 	PolicyBroken     Code = "MK4002"
 	PolicyTimeout    Code = "MK4003"

@@ -235,6 +235,12 @@ var codes = []Row{
 	{Crashed, Error, "Translating it failed",
 		"A defect of meshknot ended the translation of what concerns this object. While a server runs, what was made of it before stays as it is, and the rest follows the input. Where it says who may call and was never translated, nothing of the output is applied.",
 		"report this with the object that is named"},
+	{Kept, Warning, "Not what was asked for is in force",
+		"In a cluster, what a mesh cannot be told of an edit does not undo what worked before. Routes stay as they were, or are not made where there were none. Of access, what is granted now and was granted before is in force: what the edit takes away is gone at once, what it adds waits until all of it can be said.",
+		"correct what the other findings about the object say, waive it, or bind the namespace to another back end"},
+	{BeyondGate, Error, "The loss is worse than the gate lets pass",
+		"The binding of the namespace says with lossGate which class of loss is the worst that is put in force. The back end would make more of a loss of this than that, so it is not put in force.",
+		"ask for what the back end can do, waive the loss with a reason, or set another lossGate"},
 
 	{PolicyViolation, Error, "A rule is violated",
 		"A Rego rule of the organisation denies the object. The message is the rule's own.",

@@ -36,7 +36,7 @@ func (frontend) Keys(o input.Object, r input.Reader) []ir.Key {
 		if b, _ := bindingOf(r, d); b != nil && b.Account != "" {
 			keys = append(keys, ir.Key{Kind: ir.KindWorkload, Namespace: d.Namespace, Name: b.Account})
 		}
-		if r.Settings().Access == string(ir.AccessStrict) {
+		if r.Settings(d.Namespace).Access == string(ir.AccessStrict) {
 			keys = append(keys, ir.Key{Kind: ir.KindNamespace, Name: d.Namespace})
 		}
 	}
@@ -153,7 +153,7 @@ const dialectAnnotation = "meshknot.io/smi-dialect"
 func dialectOf(r input.Reader, o input.Object) (d dialect, own bool, found report.Report) {
 	written, own := o.Annotations[dialectAnnotation]
 	if !own {
-		written = r.Settings().Dialect
+		written = r.Settings(o.Namespace).Dialect
 	}
 	switch d := dialect(written); d {
 	case dialectSpec, dialectOSM, dialectTraefik:

@@ -42,7 +42,7 @@ func lowerWorkload(r input.Reader, w *ir.Workload) report.Report {
 // closeWorkload decides whether what is not granted is denied, and says what is
 // not known of who denies it.
 func closeWorkload(r input.Reader, w *ir.Workload, targets []input.Object) report.Report {
-	mode := ir.Access(r.Settings().Access)
+	mode := ir.Access(r.Settings(w.Namespace).Access)
 	var found report.Report
 	for _, o := range targets {
 		ref := o.Ref(o.Value.(*Target).Destination.Field)
