@@ -19,10 +19,18 @@ import (
 // concurrent use.
 type Engine struct {
 	pipeline translators.Pipeline
-	targets  []target
-	waivers  []feature.Waiver
-	store    *input.Store
-	graph    graph
+	// targets in the order in which they were given; gone are those that are bound no
+	// more and have something to be removed.
+	targets, gone []*target
+	// slots is how many places units have for pieces, free those without a target.
+	slots int
+	free  []int
+	// edition is the last number that was given to what is made for a target.
+	edition uint32
+	// keep: see KeepGood.
+	keep  bool
+	store *input.Store
+	graph graph
 	// memory is of what several units are made of.
 	memory  *input.Memory
 	objects map[input.ID]*object
@@ -31,14 +39,6 @@ type Engine struct {
 	recompiled []ir.Key
 	// peak is the greatest number of objects since memory was given back.
 	peak int
-}
-
-// target is one translation of all units.
-type target struct {
-	translators.Target
-	backend  translators.Backend
-	assembly *translators.Assembly
-	withheld bool
 }
 
 // object is what is known under an ID, and the units that it makes.
@@ -63,9 +63,29 @@ type made struct {
 	compiled ir.Unit
 	exists   bool
 	findings report.Report
-	pieces   []translators.Piece // by target; none of a unit that does not exist
+	pieces   []piece // by slot of the target; none of a unit that does not exist
 	// lost is said where compiling it failed, and the rest is what it was before.
 	lost report.Report
+}
+
+// piece is what a target has of a unit.
+type piece struct {
+	translators.Piece
+	// edition of the target for which it was made; 0 where the target has no piece.
+	edition uint32
+	// good is the last unit that was translated well; nil where none was, or where
+	// it is not kept.
+	good *ir.Unit
+	// kept: see NamedPiece.
+	kept bool
+}
+
+// of returns the piece of a target, which may be none.
+func (m made) of(t *target) piece {
+	if t.slot < len(m.pieces) {
+		return m.pieces[t.slot]
+	}
+	return piece{}
 }
 
 // Step is what a change came to.
@@ -73,7 +93,8 @@ type Step struct {
 	// Recompiled lists the units that were compiled, sorted.
 	Recompiled []ir.Key
 	// Changed has an entry for each target whose output changed, is withheld or no
-	// longer is, in the order in which targets were given.
+	// longer is, in the order in which targets were given; then those that are gone,
+	// with all that they had to be removed.
 	Changed []translators.Change
 }
 
@@ -83,7 +104,8 @@ type Result struct {
 	// Findings of the front ends; those of back ends are in their Outputs.
 	Findings report.Report
 	Outputs  []translators.Output
-	// Pieces are what each output was assembled of, in the same order.
+	// Pieces are what each output was assembled of, in the same order; of a target
+	// with a scope those of its units.
 	Pieces [][]translators.Piece
 	// Recompiled lists the units that were compiled in the last step.
 	Recompiled []ir.Key
@@ -92,13 +114,14 @@ type Result struct {
 // New makes an engine for back ends, of nothing. A target whose back end the
 // pipeline does not have is left out; callers check the names before.
 func New(p translators.Pipeline, targets []translators.Target, waivers []feature.Waiver) *Engine {
-	e := &Engine{pipeline: p, waivers: waivers, store: input.StoreOf(nil, input.Settings{}),
+	e := &Engine{pipeline: p, store: input.StoreOf(nil, input.Settings{}),
 		graph: newGraph(), memory: input.NewMemory(), objects: map[input.ID]*object{}, units: map[ir.Key]*unit{}}
+	var bounds []Bound
 	for _, t := range targets {
-		if b, ok := p.Backend(t.Backend); ok {
-			e.targets = append(e.targets, target{Target: t, backend: b, assembly: translators.NewAssembly(b, t)})
-		}
+		bounds = append(bounds, Bound{Target: t, Waivers: waivers})
 	}
+	e.bind(bounds)
+	e.tell()
 	mesh, _ := e.unit(ir.Key{Kind: ir.KindMesh})
 	mesh.makers++ // it is there whatever is given
 	return e
@@ -112,7 +135,11 @@ func (e *Engine) Run(s *input.Store) Result {
 
 // Update brings the engine to the content and the settings of a store, which it
 // does not keep.
-func (e *Engine) Update(s *input.Store) Step { return e.follow(e.store.Become(s)) }
+func (e *Engine) Update(s *input.Store) Step {
+	c := e.store.Become(s)
+	e.tell()
+	return e.follow(c)
+}
 
 // Apply replaces everything that is known under the IDs of edits. It costs what
 // the edits touch, whatever the size of the mesh; only a target whose back end is
@@ -133,13 +160,15 @@ func (e *Engine) Result() Result {
 			continue
 		}
 		res.Units = append(res.Units, u.compiled)
-		for i, p := range u.pieces {
-			res.Pieces[i] = append(res.Pieces[i], p)
+		for i, t := range e.targets {
+			if p := u.of(t); p.edition != 0 {
+				res.Pieces[i] = append(res.Pieces[i], p.Piece)
+			}
 		}
 	}
 	res.Findings = res.Findings.Sorted()
 	for i, t := range e.targets {
-		res.Outputs = append(res.Outputs, t.assembly.Output(res.Pieces[i], e.waivers))
+		res.Outputs = append(res.Outputs, t.assembly.Output(res.Pieces[i], t.Waivers))
 	}
 	return res
 }

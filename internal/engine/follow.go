@@ -21,17 +21,48 @@ func (e *Engine) follow(c input.Changed) Step {
 	objects, units := e.concerned(c)
 	e.ask(objects, units)
 	step := Step{Recompiled: e.compile(units)}
+	e.settle()
 	e.graph.derive(e.memory)
-	for i, t := range e.targets {
-		c := t.assembly.Change()
-		if c.Withheld || t.withheld || len(c.Put)+len(c.Remove) > 0 {
-			step.Changed = append(step.Changed, c)
-		}
-		e.targets[i].withheld = c.Withheld
-	}
+	step.Changed = e.changes()
 	e.recompiled = step.Recompiled
 	e.compact()
 	return step
+}
+
+// changes asks each target for what differs. What is gone follows: not before what
+// came under its name can be applied, and without the places that this has now.
+func (e *Engine) changes() (out []translators.Change) {
+	has := map[string]map[translators.Slot]bool{}
+	held := map[string]bool{}
+	for _, t := range e.targets {
+		c := t.assembly.Change()
+		if c.Withheld || t.withheld || len(c.Put)+len(c.Remove) > 0 {
+			out = append(out, c)
+		}
+		t.withheld = c.Withheld
+		held[t.name()] = held[t.name()] || c.Withheld
+		if len(e.gone) > 0 {
+			slots := map[translators.Slot]bool{}
+			for _, a := range c.Put {
+				slots[a.Slot()] = true
+			}
+			has[t.name()] = slots
+		}
+	}
+	var waiting []*target
+	for _, t := range e.gone {
+		if held[t.name()] {
+			waiting = append(waiting, t)
+			continue
+		}
+		c := t.assembly.Change()
+		c.Remove = slices.DeleteFunc(c.Remove, func(s translators.Slot) bool { return has[t.name()][s] })
+		if t.withheld || len(c.Remove) > 0 {
+			out = append(out, c)
+		}
+	}
+	e.gone = waiting
+	return out
 }
 
 // concerned returns who asked what has another answer now, and the objects that
@@ -157,57 +188,87 @@ func (e *Engine) compile(units map[*unit]bool) []ir.Key {
 	return keys
 }
 
-// make compiles a unit for every target. It changes nothing. Where that fails
-// the unit stays what it was; one that says who may call, and never was anything,
-// lets nothing of the output be applied.
+// make compiles a unit for every target. It changes nothing.
 func (e *Engine) make(c *compiling) {
 	r := e.store.TrackIn(e.memory)
+	c.made = e.outcome(c.key, c.unit.made, r)
+	c.asked = r.Asked()
+}
+
+// outcome compiles a unit of what a reader answers, for every target. It changes
+// nothing.
+func (e *Engine) outcome(k ir.Key, before made, r input.Reader) (m made) {
 	defer func() {
-		c.asked = r.Asked()
 		if p := recover(); p != nil {
-			c.made = c.unit.made
-			c.made.lost = crashed(refOf(c.key), p)
-			if !c.made.exists && closes(c.key.Kind) {
-				c.made.pieces = slices.Repeat([]translators.Piece{{Withheld: true}}, len(e.targets))
-			}
+			m = e.defect(k, before, p)
 		}
 	}()
-	c.made.compiled, c.made.findings, c.made.exists = e.pipeline.Compile(c.key, r)
-	if !c.made.exists {
-		return
+	m.compiled, m.findings, m.exists = e.pipeline.Compile(k, r)
+	if m.exists {
+		m.pieces = e.pieces(k, before, m.compiled)
 	}
-	if c.unit.exists && len(c.unit.lost) == 0 && c.made.compiled.Same(c.unit.compiled) {
-		c.made.pieces = c.unit.pieces // which are made of nothing else
-		return
-	}
-	for i, t := range e.targets {
-		var before translators.Piece
-		if len(c.unit.pieces) > 0 {
-			before = c.unit.pieces[i]
+	return m
+}
+
+// defect is what becomes of a unit that cannot be compiled: it stays what it was. A
+// target that has nothing of a unit that says who may call lets nothing of its
+// output be applied.
+func (e *Engine) defect(k ir.Key, before made, why any) made {
+	m := before
+	m.lost = crashed(refOf(k), why)
+	m.pieces = make([]piece, e.slots)
+	for _, t := range e.targets {
+		p := &m.pieces[t.slot]
+		if !t.Scope.has(k) {
+			continue
 		}
-		c.made.pieces = append(c.made.pieces, translators.Retranslate(before, c.made.compiled, t.backend, t.Target, e.waivers))
+		if *p = before.of(t); p.edition == 0 && closes(k.Kind) {
+			p.edition, p.Withheld = t.edition, true
+		}
 	}
+	return m
+}
+
+// pieces makes of a unit what each target gets of it. A piece that would be the
+// one from before is that one.
+func (e *Engine) pieces(k ir.Key, before made, u ir.Unit) []piece {
+	same := before.exists && len(before.lost) == 0 && u.Same(before.compiled)
+	if same && e.settled(k, before) {
+		return before.pieces
+	}
+	out := make([]piece, e.slots)
+	for _, t := range e.targets {
+		was := before.of(t)
+		switch {
+		case same && t.current(k, was):
+			out[t.slot] = was
+		case t.Scope.has(k):
+			out[t.slot] = e.translate(t, was, u)
+		}
+	}
+	return out
 }
 
 // replace makes a unit what it came to.
 func (e *Engine) replace(u *unit, m made, asked []input.Question) {
 	e.graph.connect(&u.node, asked)
-	if len(u.pieces) > 0 && len(m.pieces) > 0 && &u.pieces[0] == &m.pieces[0] {
-		u.made = m
-		return
-	}
-	var none translators.Piece
-	for i, t := range e.targets {
-		old, now := none, none
-		if len(u.pieces) > 0 {
-			old = u.pieces[i]
+	e.assemble(u, m)
+}
+
+// assemble gives each target its piece of what a unit came to.
+func (e *Engine) assemble(u *unit, m made) {
+	for _, t := range e.targets {
+		if old, now := u.of(t).Piece, m.of(t).Piece; !alike(old, now) {
+			t.assembly.Replace(old, now)
 		}
-		if len(m.pieces) > 0 {
-			now = m.pieces[i]
-		}
-		t.assembly.Replace(old, now)
 	}
 	u.made = m
+}
+
+// alike reports whether two pieces put the very same into an assembly.
+func alike(a, b translators.Piece) bool {
+	return a.Withheld == b.Withheld && len(a.Artifacts) == len(b.Artifacts) &&
+		(len(a.Artifacts) == 0 || &a.Artifacts[0] == &b.Artifacts[0])
 }
 
 // closes reports whether a unit of a kind says who may call.
