@@ -1,52 +1,63 @@
 package lab
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
-
-// Object is a Kubernetes object as JSON has it.
-type Object = map[string]any
 
 // Kube is a Kubernetes API server with nothing around it: no controller runs,
 // no pod does. Its methods are safe for concurrent use.
 type Kube struct {
-	// URL is where it is served, and Kubeconfig a file for its administrator.
+	// URL is where it is served, and Kubeconfig a file for the user that the methods
+	// act as: the administrator, unless User or ServiceAccount made it.
 	URL        string
 	Kubeconfig string
 
 	lab    *Lab
+	server *kubeServer
+	who    who
 	client *http.Client
-	mu     sync.Mutex
-	kinds  map[string]kind // by "apiVersion/Kind"
+	// kinds is what discovery said, which is the same for every user.
+	kinds *kinds
 }
 
-// kind is what discovery says of a kind.
-type kind struct {
-	Name       string `json:"name"` // in paths
-	Kind       string `json:"kind"`
-	Namespaced bool   `json:"namespaced"`
+// kubeServer is the program, with what it takes to start it again.
+type kubeServer struct {
+	binary string
+	args   []string
+	// authority is the file with which its certificate is checked, etcd the URL of its
+	// store, and audit the log of what was asked, if one is kept.
+	authority, etcd, audit string
+
+	mu      sync.Mutex
+	process *Process // nil while it is stopped
 }
 
-// token is what the administrator shows; the server listens on loopback only.
-const token = "lab-administrator"
+// KubeOptions are what an API server may be given beyond the usual.
+type KubeOptions struct {
+	// Audit keeps a log of every request that changes something: see Audited.
+	Audit bool
+	// Args are more arguments of kube-apiserver; of two that name one flag the last holds.
+	Args []string
+}
 
-// StartKube starts etcd and an API server, and waits until it is ready.
-func (l *Lab) StartKube() (*Kube, error) {
+// StartKube starts etcd and an API server, and waits until it is ready. Admission
+// webhooks and policies are at work in it: a webhook's clientConfig.url may be of
+// loopback. What a pod names as its ServiceAccount is not looked at.
+func (l *Lab) StartKube() (*Kube, error) { return l.StartKubeWith(KubeOptions{}) }
+
+// StartKubeWith is StartKube with options.
+func (l *Lab) StartKubeWith(o KubeOptions) (*Kube, error) {
 	etcd, err := l.startEtcd()
 	if err != nil {
 		return nil, err
@@ -64,30 +75,63 @@ func (l *Lab) StartKube() (*Kube, error) {
 		return nil, err
 	}
 	tokens := filepath.Join(dir, "tokens.csv")
-	if err := os.WriteFile(tokens, []byte(token+",lab,lab,system:masters\n"), 0o600); err != nil {
+	if err := os.WriteFile(tokens, []byte(administrator.token+",lab,lab,system:masters\n"), 0o600); err != nil {
 		return nil, err
 	}
 	binary, err := Binary(KubeAPIServer)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := l.Start("kube-apiserver", binary, []string{
+	s := &kubeServer{binary: binary, authority: files.CA, etcd: etcd, args: []string{
 		"--etcd-servers=" + etcd, "--cert-dir=" + dir, "--bind-address=127.0.0.1", fmt.Sprint("--secure-port=", port),
 		"--tls-cert-file=" + files.Cert, "--tls-private-key-file=" + files.Key, "--token-auth-file=" + tokens,
 		"--service-account-issuer=https://lab.invalid", "--service-account-key-file=" + files.Cert,
 		"--service-account-signing-key-file=" + files.Key, "--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount", "--enable-priority-and-fairness=false",
-	}, nil); err != nil {
+	}}
+	if o.Audit {
+		if err := s.keepAudit(dir); err != nil {
+			return nil, err
+		}
+	}
+	s.args = append(s.args, o.Args...)
+	k := &Kube{URL: "https://" + Local(port), lab: l, server: s, kinds: &kinds{known: map[string]kind{}}}
+	if err := k.become(administrator); err != nil {
 		return nil, err
 	}
-	k := &Kube{URL: "https://" + Local(port), Kubeconfig: filepath.Join(dir, "kubeconfig"), lab: l, kinds: map[string]kind{}}
-	if err := k.connect(files.CA); err != nil {
-		return nil, err
+	return k, k.Start()
+}
+
+// Start starts the API server again after Stop, on the same port and the same store,
+// and waits until it is ready. Where it runs nothing happens.
+func (k *Kube) Start() error {
+	s := k.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		return nil
 	}
-	return k, l.Eventually("API server that is ready", 90*time.Second, func() bool {
-		_, err := k.call(http.MethodGet, "/readyz", "", nil)
+	p, err := k.lab.Start("kube-apiserver", s.binary, s.args, nil)
+	if err != nil {
+		return err
+	}
+	s.process = p
+	return k.lab.Eventually("API server that is ready", 90*time.Second, func() bool {
+		_, err := k.call(request{path: "/readyz"})
 		return err == nil
 	})
+}
+
+// Stop ends the API server at once, as where its machine fails; what it stored
+// stays.
+func (k *Kube) Stop() {
+	s := k.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		s.process.Stop()
+		s.process = nil
+	}
 }
 
 // startEtcd starts the store of an API server and returns its URL.
@@ -114,167 +158,80 @@ func (l *Lab) startEtcd() (string, error) {
 	return urls[0], err
 }
 
-// connect makes the client, and the kubeconfig for others.
-func (k *Kube) connect(authority string) error {
-	text, err := os.ReadFile(authority)
+// who is what a client says to the API server of itself.
+type who struct {
+	token string
+	// as is the user that the administrator acts as, where it is not itself.
+	as     string
+	groups []string
+}
+
+// administrator may do everything; the server listens on loopback only.
+var administrator = who{token: "lab-administrator"}
+
+// User returns the same API server as a user sees it that has no more rights than
+// RBAC gives it: methods and Kubeconfig act as the user. It is the administrator who
+// impersonates it, so users need no restart; everybody is in system:authenticated.
+func (k *Kube) User(name string, groups ...string) (*Kube, error) {
+	return k.as(who{token: administrator.token, as: name, groups: groups})
+}
+
+// ServiceAccount returns the same API server as a ServiceAccount sees it, which has
+// to exist: with a token of its own, as a pod has one, good for an hour.
+func (k *Kube) ServiceAccount(namespace, name string) (*Kube, error) {
+	answer, err := k.call(request{method: http.MethodPost, path: "/api/v1/namespaces/" + namespace + "/serviceaccounts/" + name + "/token",
+		contentType: "application/json", body: []byte(`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`)})
+	if err != nil {
+		return nil, fmt.Errorf("asking for a token of %s/%s: %w", namespace, name, err)
+	}
+	var review struct{ Status struct{ Token string } }
+	if err := yaml.Unmarshal(answer.body, &review); err != nil {
+		return nil, err
+	}
+	return k.as(who{token: review.Status.Token})
+}
+
+func (k *Kube) as(w who) (*Kube, error) {
+	other := *k
+	return &other, other.become(w)
+}
+
+// become makes the client for a user, and the kubeconfig for others.
+func (k *Kube) become(w who) error {
+	text, err := os.ReadFile(k.server.authority)
 	if err != nil {
 		return err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	k.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	k.who, k.client = w, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 16}}
+	user := Object{"token": w.token}
+	if w.as != "" {
+		user["as"], user["as-groups"] = w.as, w.groups
+	}
 	config, err := yaml.Marshal(Object{"apiVersion": "v1", "kind": "Config", "current-context": "lab",
-		"clusters": []any{Object{"name": "lab", "cluster": Object{"server": k.URL, "certificate-authority": authority}}},
-		"users":    []any{Object{"name": "lab", "user": Object{"token": token}}},
+		"clusters": []any{Object{"name": "lab", "cluster": Object{"server": k.URL, "certificate-authority": k.server.authority}}},
+		"users":    []any{Object{"name": "lab", "user": user}},
 		"contexts": []any{Object{"name": "lab", "context": Object{"cluster": "lab", "user": "lab"}}}})
 	if err != nil {
 		return err
 	}
+	dir, err := k.lab.NewDir("kubeconfig")
+	if err != nil {
+		return err
+	}
+	k.Kubeconfig = filepath.Join(dir, "config")
 	return os.WriteFile(k.Kubeconfig, config, 0o600)
 }
 
-// Apply makes an object be as it is given; what it does not speak of stays. An
-// error says what the server has against it.
-func (k *Kube) Apply(o Object) error { return k.patch(o, "") }
-
-// ApplyStatus does the same for the status of an object that exists.
-func (k *Kube) ApplyStatus(o Object) error { return k.patch(o, "/status") }
-
-func (k *Kube) patch(o Object, subresource string) error {
-	path, err := k.path(o)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	_, err = k.call(http.MethodPatch, path+subresource+"?fieldManager=lab&force=true", "application/apply-patch+yaml", body)
-	return named(o, err)
-}
-
-// Delete removes an object at once; one that is gone is no error.
-func (k *Kube) Delete(o Object) error {
-	path, err := k.path(o)
-	if err != nil {
-		return err
-	}
-	_, err = k.call(http.MethodDelete, path+"?gracePeriodSeconds=0", "", nil)
-	if status := (&StatusError{}); errors.As(err, &status) && status.Code == http.StatusNotFound {
-		return nil
-	}
-	return named(o, err)
-}
-
-// Get returns an object as the server has it; o names it.
-func (k *Kube) Get(o Object) (Object, error) {
-	path, err := k.path(o)
+// Config is the configuration of a client of the user, without a limit to how often
+// it asks.
+func (k *Kube) Config() (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	text, err := k.call(http.MethodGet, path, "", nil)
-	if err != nil {
-		return nil, named(o, err)
-	}
-	var out Object
-	return out, json.Unmarshal(text, &out)
-}
-
-func named(o Object, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%v %v: %w", o["kind"], text(o, "metadata", "name"), err)
-}
-
-// text returns a field of an object, or nothing where there is none.
-func text(o Object, path ...string) string {
-	for _, name := range path[:len(path)-1] {
-		o, _ = o[name].(Object)
-	}
-	s, _ := o[path[len(path)-1]].(string)
-	return s
-}
-
-// path is where an object is served.
-func (k *Kube) path(o Object) (string, error) {
-	version := text(o, "apiVersion")
-	found, err := k.kind(version, text(o, "kind"))
-	if err != nil {
-		return "", err
-	}
-	path := base(version)
-	if found.Namespaced {
-		path += "/namespaces/" + url.PathEscape(text(o, "metadata", "namespace"))
-	}
-	return path + "/" + found.Name + "/" + url.PathEscape(text(o, "metadata", "name")), nil
-}
-
-func base(version string) string {
-	if strings.Contains(version, "/") {
-		return "/apis/" + version
-	}
-	return "/api/" + version
-}
-
-// kind asks the server what it knows of a kind, and remembers it.
-func (k *Kube) kind(version, name string) (kind, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if found, ok := k.kinds[version+"/"+name]; ok {
-		return found, nil
-	}
-	answer, err := k.call(http.MethodGet, base(version), "", nil)
-	if err != nil {
-		return kind{}, fmt.Errorf("asking for the kinds of %s: %w", version, err)
-	}
-	var list struct{ Resources []kind }
-	if err := json.Unmarshal(answer, &list); err != nil {
-		return kind{}, err
-	}
-	for _, r := range list.Resources {
-		if !strings.Contains(r.Name, "/") {
-			k.kinds[version+"/"+r.Kind] = r
-		}
-	}
-	if found, ok := k.kinds[version+"/"+name]; ok {
-		return found, nil
-	}
-	return kind{}, fmt.Errorf("the API server knows no %s of %s", name, version)
-}
-
-// StatusError is an answer of the API server that is not a success.
-type StatusError struct {
-	Code int
-	Text string
-}
-
-func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Code, e.Text) }
-
-// call makes a request and returns what is answered.
-func (k *Kube) call(method, path, contentType string, body []byte) ([]byte, error) {
-	q, err := http.NewRequest(method, k.URL+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	q.Header.Set("Authorization", "Bearer "+token)
-	q.Header.Set("Accept", "application/json")
-	if contentType != "" {
-		q.Header.Set("Content-Type", contentType)
-	}
-	r, err := k.client.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Body.Close()
-	answer, err := io.ReadAll(r.Body)
-	if err == nil && r.StatusCode >= 300 {
-		var said struct{ Message string }
-		if json.Unmarshal(answer, &said) != nil || said.Message == "" {
-			said.Message = string(answer)
-		}
-		err = &StatusError{r.StatusCode, said.Message}
-	}
-	return answer, err
+	config.QPS = -1
+	return config, nil
 }

@@ -26,6 +26,12 @@ type Lab struct {
 	mu        sync.Mutex
 	processes []*Process
 	closers   []func()
+
+	program struct { // see Meshknot
+		sync.Once
+		path string
+		err  error
+	}
 }
 
 // Open makes a lab. It has to be closed.

@@ -62,7 +62,7 @@ func (p *Process) Died() (bool, error) {
 	}
 }
 
-// Stop ends the process and its children, and waits for it.
+// Stop ends the process and its children at once (SIGKILL), and waits for it.
 func (p *Process) Stop() {
 	p.stopped.Store(true)
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
