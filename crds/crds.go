@@ -1,7 +1,8 @@
-// Package crds holds the CustomResourceDefinitions of SMI as apiextensions
-// v1 objects: every released version of every kind with a schema, and the
-// storage version the latest one. Each file says which versions an API server
-// serves without a conversion webhook, and why not the others.
+// Package crds holds CustomResourceDefinitions as apiextensions v1 objects.
+// Those of SMI have every released version of every kind with a schema, and the
+// storage version is the latest one; each file says which versions an API server
+// serves without a conversion webhook, and why not the others. Those of meshknot
+// itself are generated of the types in v1alpha1.
 package crds
 
 import (

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshknot/meshknot/crds"
+	"github.com/meshknot/meshknot/crds/v1alpha1"
 	"github.com/meshknot/meshknot/translators/smi"
 )
 
@@ -64,8 +65,9 @@ func TestFilesAreValid(t *testing.T) {
 				t.Errorf("plural is %q, want %q, as the file is named", external.Spec.Names.Plural, want)
 			}
 			for _, v := range external.Spec.Versions {
-				if v.Subresources == nil || v.Subresources.Status == nil {
-					t.Errorf("%s has no status subresource", v.Name)
+				status := v.Subresources != nil && v.Subresources.Status != nil
+				if want := external.Spec.Names.Kind != v1alpha1.KindTranslationReport; status != want {
+					t.Errorf("%s: status subresource is %v, want %v", v.Name, status, want)
 				}
 				described(t, v.Name, v.Schema.OpenAPIV3Schema)
 			}
@@ -77,7 +79,7 @@ func TestFilesAreValid(t *testing.T) {
 func described(t *testing.T, path string, s *apiextensionsv1.JSONSchemaProps) {
 	t.Helper()
 	for name, p := range s.Properties {
-		if p.Description == "" {
+		if p.Description == "" && name != "metadata" { // of which controller-gen makes nothing but an object
 			t.Errorf("%s.%s has no description", path, name)
 		}
 		described(t, path+"."+name, &p)
@@ -87,11 +89,64 @@ func described(t *testing.T, path string, s *apiextensionsv1.JSONSchemaProps) {
 	}
 }
 
+// Conditions are a map by type in every kind, so that whoever writes one leaves
+// the others alone.
+func TestConditions(t *testing.T) {
+	for _, file := range crds.Names() {
+		external, _ := load(t, file)
+		for _, v := range external.Spec.Versions {
+			list, ok := v.Schema.OpenAPIV3Schema.Properties["status"].Properties["conditions"]
+			if external.Spec.Names.Kind == v1alpha1.KindTranslationReport {
+				list, ok = v.Schema.OpenAPIV3Schema.Properties["status"].Properties["backends"].Items.Schema.Properties["conditions"]
+			}
+			if !ok || list.XListType == nil || *list.XListType != "map" || !slices.Equal(list.XListMapKeys, []string{"type"}) {
+				t.Errorf("%s %s: conditions are no map by type", file, v.Name)
+			}
+		}
+	}
+}
+
+// Every list and every text of our own kinds has a bound.
+func TestOwnKindsAreBounded(t *testing.T) {
+	for _, file := range []string{"meshbindings.yaml", "translationreports.yaml"} {
+		external, _ := load(t, file)
+		root := external.Spec.Versions[0].Schema.OpenAPIV3Schema
+		for _, part := range []string{"spec", "status"} {
+			s := root.Properties[part]
+			bounded(t, file+": "+part, &s)
+		}
+	}
+}
+
+func bounded(t *testing.T, path string, s *apiextensionsv1.JSONSchemaProps) {
+	t.Helper()
+	switch {
+	case strings.HasSuffix(path, ".namespaceSelector"): // Kubernetes' own type; bounded by rules
+		if len(s.XValidations) != 2 {
+			t.Errorf("%s has %d rules, want 2", path, len(s.XValidations))
+		}
+		return
+	case s.Type == "string" && s.MaxLength == nil && len(s.Enum) == 0 && s.Format != "date-time",
+		s.Type == "array" && s.MaxItems == nil,
+		s.Type == "object" && s.AdditionalProperties != nil && s.MaxProperties == nil:
+		t.Errorf("%s has no bound", path)
+	}
+	for name, p := range s.Properties {
+		bounded(t, path+"."+name, &p)
+	}
+	if s.Items != nil {
+		bounded(t, path+"[]", s.Items.Schema)
+	}
+}
+
 // Every version that is read has a schema, and no other.
 func TestVersions(t *testing.T) {
 	want, got := []string{}, []string{}
 	for _, s := range smi.Schemas() {
 		want = append(want, s.Group+"/"+s.Version+" "+s.Kind)
+	}
+	for _, kind := range []string{v1alpha1.KindMeshBinding, v1alpha1.KindTranslationReport} {
+		want = append(want, v1alpha1.GroupVersion().String()+" "+kind)
 	}
 	short := map[string]string{}
 	storage := map[string]string{}
@@ -113,6 +168,7 @@ func TestVersions(t *testing.T) {
 	for _, tt := range []struct{ kind, short, storage string }{
 		{"TrafficSplit", "ts", "v1alpha4"}, {"HTTPRouteGroup", "htr", "v1alpha4"}, {"TCPRoute", "tr", "v1alpha4"},
 		{"UDPRoute", "ur", "v1alpha4"}, {"TrafficTarget", "tt", "v1alpha3"}, {"IdentityBinding", "ib", "v1alpha4"},
+		{"MeshBinding", "mb", "v1alpha1"}, {"TranslationReport", "trep", "v1alpha1"},
 	} {
 		if short[tt.kind] != tt.short || storage[tt.kind] != tt.storage {
 			t.Errorf("%s: short name %q, stored as %q, want %q, %q", tt.kind, short[tt.kind], storage[tt.kind], tt.short, tt.storage)

@@ -19,8 +19,8 @@ import (
 // converted to the internal version and validated.
 func TestAccepted(t *testing.T) {
 	files, err := filepath.Glob("../*.yaml")
-	if err != nil || len(files) != 6 {
-		t.Fatalf("found %d files, want 6: %v", len(files), err)
+	if err != nil || len(files) != 8 {
+		t.Fatalf("found %d files, want 8: %v", len(files), err)
 	}
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
