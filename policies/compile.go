@@ -22,6 +22,8 @@ type plan struct {
 	modules  map[string]*ast.Module
 	compiler *ast.Compiler
 	entries  []entry
+	// ownLibrary: the library is that of this build, and not one that a bundle brought.
+	ownLibrary bool
 	// tracer, if any, sees what is evaluated; tests set it.
 	tracer topdown.QueryTracer
 }
@@ -52,6 +54,7 @@ func compile(modules []Module, tests bool) *plan {
 	p.modules = p.parse(withLibrary(modules), tests)
 	p.compiler = p.link()
 	p.entries = p.collect()
+	p.ownLibrary = !slices.ContainsFunc(modules, func(m Module) bool { return isLibrary(packageOf(m)) && !ours(m) })
 	if len(modules) > 0 && len(p.entries)+len(p.problems) == 0 {
 		p.problems = append(p.problems, broken(report.Ref{}, "no rule is named deny, violation or warn: nothing would be checked"))
 	}

@@ -29,6 +29,21 @@ type evaluation struct {
 	tracer topdown.QueryTracer
 }
 
+// object evaluates rules on one object. It reports false where ctx ended before
+// all were.
+func (e *evaluation) object(ctx context.Context, entries []entry, at report.Ref, in inputs) (report.Report, bool) {
+	var found report.Report
+	for _, en := range entries {
+		if ctx.Err() != nil {
+			return found, false
+		}
+		if in.object != nil && en.rule.concerns(at) {
+			found = append(found, e.findings(ctx, en, at, in)...)
+		}
+	}
+	return found, ctx.Err() == nil
+}
+
 // findings evaluates one rule on one object.
 func (e *evaluation) findings(ctx context.Context, en entry, at report.Ref, in inputs) report.Report {
 	path := en.rule.Package + "." + en.rule.Entry
@@ -74,6 +89,9 @@ func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, e
 		WithTransaction(e.txn).
 		WithInput(in.of(en)).
 		WithCancel(cancel)
+	if v, ok := e.store.(view); ok && v.memory != nil {
+		query = query.WithVirtualCache(&remembering{VirtualCache: topdown.NewVirtualCache(), view: v})
+	}
 	if e.tracer != nil {
 		query = query.WithQueryTracer(e.tracer)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 // inputs is an object in both forms that rules read. They share the one parsed
@@ -33,18 +35,22 @@ func parse(o Object) (inputs, error) {
 	if err != nil {
 		return inputs{}, fmt.Errorf("converting: %w", err)
 	}
-	version := apiVersion(o)
+	return forms(o.Ref, apiVersion(o), object, o.Previous)
+}
+
+// forms puts a parsed object into both forms.
+func forms(at report.Ref, version string, object ast.Value, previous map[string]any) (inputs, error) {
 	parts := map[string]any{
 		"operation": "CREATE",
 		"kind": map[string]any{
-			"group": o.Ref.Group, "version": version[strings.LastIndex(version, "/")+1:], "kind": o.Ref.Kind,
+			"group": at.Group, "version": version[strings.LastIndex(version, "/")+1:], "kind": at.Kind,
 		},
-		"namespace": o.Ref.Namespace,
-		"name":      o.Ref.Name,
+		"namespace": at.Namespace,
+		"name":      at.Name,
 		"object":    object,
 	}
-	if o.Previous != nil {
-		parts["operation"], parts["oldObject"] = "UPDATE", o.Previous
+	if previous != nil {
+		parts["operation"], parts["oldObject"] = "UPDATE", previous
 	}
 	review, err := ast.InterfaceToValue(parts)
 	if err != nil {

@@ -110,6 +110,11 @@ func packageOf(m Module) string {
 // isLibrary reports whether a package is one of the library's.
 func isLibrary(name string) bool { return slices.Contains(libraryPackages, name) }
 
+// ours reports whether a module is one of the library's, to the letter.
+func ours(m Module) bool {
+	return slices.ContainsFunc(libraryModules(), func(own Module) bool { return string(own.Source) == string(m.Source) })
+}
+
 // libraryPackages are those of the folder library.
 var libraryPackages = []string{"lib.inventory", "lib.meshknot", "lib.route"}
 

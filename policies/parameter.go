@@ -134,6 +134,20 @@ func (e *Engine) Set(assignments ...string) error {
 	return nil
 }
 
+// Parameters returns the values of a rule's parameters, defaults included.
+func (e *Engine) Parameters(rule string) map[string]any {
+	for _, en := range e.plan().entries {
+		if en.rule.Name != rule {
+			continue
+		}
+		if values, err := ast.JSON(en.parameters.Value); err == nil {
+			out, _ := values.(map[string]any)
+			return out
+		}
+	}
+	return nil
+}
+
 // parameter finds what a rule declares.
 func (p *plan) parameter(rule, key string) (Parameter, error) {
 	known := false

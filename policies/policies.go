@@ -20,7 +20,6 @@
 package policies
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -93,7 +92,7 @@ func (e *Engine) Rules() []Rule {
 // rest is not checked, and the report says so with an error.
 func (e *Engine) Check(ctx context.Context, objects []Object) report.Report {
 	p := e.plan()
-	found := p.check(ctx, limits{cmp.Or(e.Timeout, DefaultTimeout), cmp.Or(e.Memory, DefaultMemory)}, objects, p.entries)
+	found := p.check(ctx, e.limits(), objects, p.entries)
 	return append(found, p.problems...).Sorted()
 }
 
@@ -124,13 +123,9 @@ func (p *plan) check(ctx context.Context, most limits, objects []Object, entries
 	defer run.store.Abort(ctx, run.txn)
 	defer run.watch()()
 	for i, o := range objects {
-		for _, en := range entries {
-			if ctx.Err() != nil {
-				return append(found, stopped(ctx.Err(), i, len(objects)))
-			}
-			if parsed[i].object != nil && en.rule.concerns(o.Ref) {
-				found = append(found, run.findings(ctx, en, o.Ref, parsed[i])...)
-			}
+		more, done := run.object(ctx, entries, o.Ref, parsed[i])
+		if found = append(found, more...); !done {
+			return append(found, stopped(ctx.Err(), i, len(objects)))
 		}
 	}
 	return found

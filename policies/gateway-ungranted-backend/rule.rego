@@ -31,7 +31,7 @@ violation contains {"msg": msg, "field": field} if {
 	some account in inventory.behind(namespace, backend.ref.name)
 	account in inventory.guarded(namespace)
 	some caller in callers
-	not granted({"namespace": namespace, "name": account}, caller)
+	not caller in inventory.callers(namespace, account)
 	field := sprintf("%s.name", [backend.field])
 	msg := sprintf("no TrafficTarget lets account %s of namespace %s, as which the Gateway calls, reach account %s behind %s", [
 		caller.name,
@@ -46,10 +46,4 @@ callers contains {"namespace": namespace, "name": inventory.gateway_account(gate
 	route.is_gateway(parent)
 	namespace := route.namespace(parent)
 	gateway := inventory.gateway(namespace, parent.name)
-}
-
-granted(destination, caller) if {
-	some target in inventory.targets
-	target.destination == destination
-	caller in target.sources
 }

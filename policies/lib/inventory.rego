@@ -3,6 +3,8 @@
 # for by group is found in every version.
 package lib.inventory
 
+import data.lib.meshknot as lib
+
 # The objects of a kind in a namespace.
 objects(namespace, group, kind) := [object |
 	some kinds in versions(namespace, group)
@@ -72,12 +74,12 @@ in_front(namespace, name) := {found.metadata.name |
 	object.subset(label, selector)
 }
 
-# What every TrafficTarget says, whatever its version.
-targets := [{"namespace": found.namespace, "destination": destination, "sources": sources} |
-	some found in everywhere("access.smi-spec.io", "TrafficTarget")
-	spec := object.get(found.object, "spec", found.object)
-	destination := owner(object.get(spec, "destination", {}), found.namespace)
-	sources := {owner(source, found.namespace) | some source in spec.sources}
+# What the TrafficTargets of a namespace say, whatever their version.
+targets(home) := [{"destination": destination, "sources": sources} |
+	some found in objects(home, "access.smi-spec.io", "TrafficTarget")
+	spec := object.get(found, "spec", found)
+	destination := owner(object.get(spec, "destination", {}), home)
+	sources := {owner(source, home) | some source in spec.sources}
 ]
 
 # An account that a TrafficTarget names; the namespace is its own unless said.
@@ -89,8 +91,17 @@ owner(reference, home) := {
 # The accounts of a namespace that a TrafficTarget guards: what is not granted
 # to their pods is denied.
 guarded(namespace) := {target.destination.name |
-	some target in targets
+	some home, _ in data.inventory.namespace
+	some target in targets(home)
 	target.destination.namespace == namespace
+}
+
+# Who may call an account.
+callers(namespace, name) := {source |
+	some home, _ in data.inventory.namespace
+	some target in targets(home)
+	target.destination == {"namespace": namespace, "name": name}
+	some source in target.sources
 }
 
 # The account that a Gateway calls as: the one that an annotation names, or the
@@ -104,13 +115,36 @@ gateway(namespace, name) := found if {
 	found.metadata.name == name
 }
 
-# A TrafficTarget of the namespace grants a match of an HTTPRouteGroup.
-grants(namespace, group, match) if {
+# What the TrafficTargets of a namespace grant.
+rules(namespace) := {rule |
 	some target in objects(namespace, "access.smi-spec.io", "TrafficTarget")
 	spec := object.get(target, "spec", target)
 	some list in ["rules", "specs"]
 	some rule in spec[list]
+}
+
+# A TrafficTarget of the namespace grants a match of an HTTPRouteGroup.
+grants(namespace, group, match) if {
+	some rule in rules(namespace)
 	rule.kind == "HTTPRouteGroup"
 	rule.name == group
 	match.name in object.get(rule, "matches", [match.name])
+}
+
+# The Services that are there because TrafficSplits of a namespace share another one's
+# requests between them.
+variants(namespace) := {lib.service_name(backend.service) |
+	some found in objects(namespace, "split.smi-spec.io", "TrafficSplit")
+	spec := object.get(found, "spec", found)
+	some backend in spec.backends
+	backend.service != spec.service
+}
+
+# What the TrafficTargets and TrafficSplits of a namespace refer to, as kind and name.
+references(namespace) := {[reference.kind, reference.name] |
+	some [group, kind] in [["access.smi-spec.io", "TrafficTarget"], ["split.smi-spec.io", "TrafficSplit"]]
+	some user in objects(namespace, group, kind)
+	spec := object.get(user, "spec", user)
+	some list in ["rules", "specs", "matches"]
+	some reference in spec[list]
 }

@@ -1,6 +1,7 @@
 # Routes of the Gateway API: where they are attached and where they lead.
 package lib.route
 
+import data.lib.inventory
 import data.lib.meshknot as lib
 
 group := "gateway.networking.k8s.io"
@@ -54,6 +55,12 @@ services(route, home) := {{"namespace": object.get(ref, "namespace", home), "nam
 	some ref in route.spec.parentRefs
 	object.get(ref, "group", group) == ""
 	object.get(ref, "kind", "Gateway") == "Service"
+}
+
+# The Services that routes of a namespace are attached to, each with the route.
+attached(home, kind) := {[service, found.metadata.name] |
+	some found in inventory.objects(home, group, kind)
+	some service in services(found, home)
 }
 
 weight(ref) := object.get(ref, "weight", 1)

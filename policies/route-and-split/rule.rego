@@ -13,7 +13,6 @@
 #     - TrafficSplit.split.smi-spec.io
 package meshknot.route_and_split
 
-import data.lib.inventory
 import data.lib.meshknot as lib
 import data.lib.route
 
@@ -21,8 +20,9 @@ violation contains {"msg": msg, "field": field} if {
 	lib.is_a("split.smi-spec.io", "TrafficSplit")
 	root := {"namespace": lib.namespace, "name": lib.service_name(lib.spec.service)}
 	some kind in (route.kinds - {"UDPRoute"})
-	some found in inventory.everywhere(route.group, kind)
-	root in route.services(found.object, found.namespace)
+	some home, _ in data.inventory.namespace
+	some [service, name] in route.attached(home, kind)
+	service == root
 	field := lib.field("service")
-	msg := sprintf("%s %s of namespace %s routes Service %s too", [kind, found.object.metadata.name, found.namespace, root.name])
+	msg := sprintf("%s %s of namespace %s routes Service %s too", [kind, name, home, root.name])
 }

@@ -25,15 +25,8 @@ import data.lib.meshknot as lib
 violation contains {"msg": msg, "field": field} if {
 	lib.is_a("access.smi-spec.io", "TrafficTarget")
 	account := inventory.owner(lib.spec.destination, lib.namespace)
-	names := inventory.in_front(account.namespace, account.name) - versions(account.namespace)
+	names := inventory.in_front(account.namespace, account.name) - inventory.variants(account.namespace)
 	count(names) > lib.parameter("services", 3)
 	field := lib.field("destination.name")
 	msg := sprintf("account %s is that of %d Services: %s", [account.name, count(names), concat(", ", names)])
-}
-
-versions(namespace) := {lib.service_name(backend.service) |
-	some found in inventory.objects(namespace, "split.smi-spec.io", "TrafficSplit")
-	spec := object.get(found, "spec", found)
-	some backend in spec.backends
-	backend.service != spec.service
 }

@@ -32,11 +32,4 @@ users := array.concat(
 	inventory.objects(lib.namespace, "split.smi-spec.io", "TrafficSplit"),
 )
 
-named(kind) if {
-	some user in users
-	spec := object.get(user, "spec", user)
-	some list in ["rules", "specs", "matches"]
-	some reference in spec[list]
-	reference.kind == kind
-	reference.name == lib.resource.metadata.name
-}
+named(kind) if [kind, lib.resource.metadata.name] in inventory.references(lib.namespace)
