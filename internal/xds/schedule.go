@@ -274,7 +274,10 @@ func (c *schedule) sent(sub *subscription, r *response, fresh []item, had map[ui
 	sub.nonce = r.nonce
 	sub.status.Sent = r.version
 	r.flight = &flight{version: r.version, nonce: r.nonce, at: now, cargo: marks(r.items), had: had}
-	r.flight.weight = len(r.items) * 16
+	if len(fresh) < len(r.items) {
+		r.flight.fresh = marks(fresh)
+	}
+	r.flight.weight = (len(r.items) + len(r.flight.fresh)) * 16
 	for _, h := range had {
 		if h != nil {
 			r.flight.weight += h.delta.Len()

@@ -360,13 +360,13 @@ func TestRefusalsAreLedBackToWholeNames(t *testing.T) {
 	a.put("eds a=1", "rds a=1", "rds alpha=1")
 	a.ask("rds +a +alpha")
 	a.want("rds a alpha")
-	if said := a.answer("rds", "bad alpha"); said.nack.Resource != "alpha" || len(said.nack.Refs) != 1 {
-		t.Errorf("%+v", said.nack)
+	if said := a.answer("rds", "bad alpha"); said.nack.Resource != "alpha" || len(said.of) != 1 {
+		t.Errorf("%+v of %v", said.nack, said.of)
 	}
 	a.put("rds alpha=2")
 	a.want("rds a alpha")
-	if said := a.answer("rds", "one of the resources is no resource"); said.nack.Resource != "" || said.nack.Refs != nil {
-		t.Errorf("%+v", said.nack)
+	if said := a.answer("rds", "one of the resources is no resource"); said.nack.Resource != "" || len(said.of) != 2 {
+		t.Errorf("%+v of %v", said.nack, said.of)
 	}
 	a.want()
 	a.put("rds a=2")

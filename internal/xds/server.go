@@ -62,6 +62,10 @@ type Server struct {
 	units    []ir.Unit
 	revision int
 	total    Status
+	// listener is told of answers; untold: there were some since it was, telling: it
+	// is being told.
+	listener        func()
+	untold, telling bool
 }
 
 // place is where a resource goes: the slot of an artifact in a back end.
@@ -242,6 +246,7 @@ func (s *Server) flush() {
 			close(to.ready)
 		}
 	}
+	s.news()
 }
 
 // Serve answers proxies on a listener until ctx ends, then lets them go and

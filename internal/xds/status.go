@@ -46,6 +46,9 @@ type NodeStatus struct {
 	Nacks    uint64       `json:"nacks"`
 	Types    []TypeStatus `json:"types"`
 	LastNack *Nack        `json:"lastNack,omitempty"`
+	// Refusals are in force: of what they refuse some is still meant for the proxy, as
+	// it is, and was not accepted since. Their Refs are of that; the oldest is first.
+	Refusals []Nack `json:"refusals,omitempty"`
 }
 
 // TypeStatus is what a proxy has of one type of resource.
@@ -63,16 +66,20 @@ type Nack struct {
 	TypeURL string    `json:"typeURL"`
 	Version string    `json:"version"`
 	Text    string    `json:"text"`
-	// Resource is the one that the text names, where it names one, and Refs are
-	// the places in the input that it was made of.
+	// Resource is the one that the text names, of several the longest name, and Refs
+	// are the places in the input that those that it names were made of. Where it names
+	// none they are those of everything that was new in the response.
 	Resource string       `json:"resource,omitempty"`
 	Refs     []report.Ref `json:"refs,omitempty"`
 }
 
-// answer is what a request says of a response that was sent.
+// answer is what a request says of a response that was sent: of those names, which
+// are refused where there is a nack.
 type answer struct {
 	acked bool
 	nack  *Nack
+	kind  kind
+	of    []mark
 }
 
 // maxText bounds how much is kept of what a proxy says.
@@ -92,7 +99,7 @@ func (c *schedule) settle(sub *subscription, nonce string, refusal *rpcstatus.St
 	if refusal == nil {
 		sub.status.Accepted = f.version
 		sub.accept(f)
-		return answer{acked: true}
+		return answer{acked: true, kind: sub.kind, of: f.cargo}
 	}
 	text := refusal.GetMessage()
 	text = strings.Clone(text[:min(len(text), maxText)])
@@ -108,17 +115,26 @@ func (c *schedule) settle(sub *subscription, nonce string, refusal *rpcstatus.St
 			continue
 		}
 		named = append(named, m)
-		if r := shelf.view(m.id, c.who); len(name) > len(nack.Resource) {
-			nack.Resource, nack.Refs = name, nil
-			if r != nil {
-				nack.Refs = r.refs
-			}
+		if len(name) > len(nack.Resource) {
+			nack.Resource = name
 		}
 	}
 	if !c.sotw || !sub.kind.whole() { // what is sent whole is compared as a whole
 		c.refuse(sub, named, others, later)
 	}
-	return answer{nack: nack}
+	of := named
+	if len(of) == 0 {
+		of = f.suspects()
+	}
+	return answer{nack: nack, kind: sub.kind, of: of}
+}
+
+// suspects are what a refusal of a response is about that names nothing.
+func (f *flight) suspects() []mark {
+	if len(f.fresh) > 0 {
+		return f.fresh
+	}
+	return f.cargo
 }
 
 // accept notes that the client uses what was in a response, and not what that
@@ -203,11 +219,13 @@ func (s *Server) book(st *stream, said answer) {
 	if said.acked {
 		st.acks++
 		s.total.Acks++
+		st.accept(said)
 	}
 	if said.nack != nil {
 		said.nack.Node, said.nack.Time = st.node, time.Now()
 		st.nacks++
 		s.total.Nacks++
+		said.nack.Refs = s.refs(st, st.refuse(said))
 		st.lastNack, s.total.LastNack = said.nack, said.nack
 	}
 }
@@ -233,7 +251,9 @@ func (s *Server) Status() Status {
 	out.Ready, out.Revision, out.Nodes = ready, s.revision, []NodeStatus{}
 	for st := range s.streams {
 		if st.schedule != nil {
-			out.Nodes = append(out.Nodes, st.status(len(s.late) > 0))
+			n := st.status(len(s.late) > 0)
+			n.Refusals = s.refusals(st)
+			out.Nodes = append(out.Nodes, n)
 		}
 	}
 	slices.SortFunc(out.Nodes, func(a, b NodeStatus) int {
@@ -244,14 +264,30 @@ func (s *Server) Status() Status {
 
 func (st *stream) status(more bool) NodeStatus {
 	n := NodeStatus{Node: st.node, Backend: st.role.backend, Namespace: st.role.namespace, Account: st.role.account,
-		Delta: !st.sotw, Since: st.since, InSync: !more && st.schedule.quiet(), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
+		Delta: !st.sotw, Since: st.since, InSync: !more && st.inSync(), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
 	for _, sub := range st.schedule.subs {
 		if sub != nil && sub.status.Sent != "" {
 			n.Types = append(n.Types, sub.status)
-			n.InSync = n.InSync && len(sub.flights) == 0 && sub.status.Accepted == sub.status.Sent
 		}
 	}
-	n.InSync = n.InSync && len(n.Types) > 0
 	slices.SortFunc(n.Types, func(a, b TypeStatus) int { return strings.Compare(a.TypeURL, b.TypeURL) })
 	return n
+}
+
+// inSync is NodeStatus.InSync, as far as the stores go.
+func (st *stream) inSync() bool {
+	if st.schedule == nil || !st.schedule.quiet() {
+		return false
+	}
+	sent := false
+	for _, sub := range st.schedule.subs {
+		if sub == nil || sub.status.Sent == "" {
+			continue
+		}
+		sent = true
+		if len(sub.flights) > 0 || sub.status.Accepted != sub.status.Sent {
+			return false
+		}
+	}
+	return sent
 }

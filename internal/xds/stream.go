@@ -38,6 +38,7 @@ type stream struct {
 
 	acks, nacks uint64
 	lastNack    *Nack
+	refused     []refusal // the oldest first
 }
 
 // ads answers the two methods of the service on one listener.
@@ -96,6 +97,7 @@ func (s *Server) close(st *stream) {
 		st.timer.Stop()
 	}
 	if c := st.schedule; c != nil {
+		s.news()
 		st.schedule = nil
 		c.quit()
 		c.store.leave(c.slot)
@@ -190,6 +192,7 @@ func (s *Server) admit(st *stream, node *corev3.Node) (<-chan struct{}, error) {
 	c := &schedule{options: &s.options, store: s.store(r.backend), who: r.identity(), sotw: st.sotw}
 	_, _ = rand.Read(c.salt[:]) // it never fails
 	st.schedule, c.slot = c, c.store.join(st)
+	s.news()
 	return c.store.ready, nil
 }
 
@@ -203,6 +206,7 @@ func (s *Server) take(st *stream, q *request) error {
 	}
 	said, err := c.asks(q, time.Now())
 	s.book(st, said)
+	s.news()
 	if err == nil {
 		s.kick(st, false)
 	}
@@ -256,6 +260,9 @@ func (s *Server) turn(st *stream) *response {
 		}
 	}
 	st.sending = time.Time{}
+	if st.inSync() { // it may have what changed already
+		s.news()
+	}
 	if st.wave {
 		st.wave = false
 		s.ebb()

@@ -57,6 +57,8 @@ type flight struct {
 	version, nonce string
 	at             time.Time
 	cargo          []mark
+	// fresh is what of it the client did not have, where that is not all.
+	fresh []mark
 	// had is what the client had of what was replaced or taken away, where that may
 	// refer to other things; nil for it is not known what.
 	had    map[uint32]*resource

@@ -110,6 +110,7 @@ const (
 	Crashed          Code = "MK3015"
 	Kept             Code = "MK3016"
 	BeyondGate       Code = "MK3017"
+	Taken            Code = "MK3018"
 	PolicyViolation  Code = "MK4001"
 	PolicyBroken     Code = "MK4002"
 	PolicyTimeout    Code = "MK4003"

@@ -230,7 +230,7 @@ var codes = []Row{
 		"What was made is read back by the mesh's own rules, and lets a request through that the policy denies. The whole output of the back end is withheld: either the translation or the reading of it has a defect.",
 		"report this with the policy, and do not apply the output"},
 	{MeshRefuses, Error, "The mesh would refuse what was made",
-		"What was made is read back by the mesh's own rules, which refuse one of the artifacts as a whole. Nothing is written.",
+		"What was made is read back by the mesh's own rules, which refuse one of the artifacts as a whole. Nothing is written. In a cluster it is the mesh's API that refuses it; what it does not refuse is written.",
 		"report this with the policy; --verify=false writes the output as it is"},
 	{Crashed, Error, "Translating it failed",
 		"A defect of meshknot ended the translation of what concerns this object. While a server runs, what was made of it before stays as it is, and the rest follows the input. Where it says who may call and was never translated, nothing of the output is applied.",
@@ -241,6 +241,9 @@ var codes = []Row{
 	{BeyondGate, Error, "The loss is worse than the gate lets pass",
 		"The binding of the namespace says with lossGate which class of loss is the worst that is put in force. The back end would make more of a loss of this than that, so it is not put in force.",
 		"ask for what the back end can do, waive the loss with a reason, or set another lossGate"},
+	{Taken, Error, "Its place is taken",
+		"What was made has the kind and the name of an object that somebody else wrote, or of one that an older MeshBinding makes. That one is left as it is, and this one is not written.",
+		"remove or rename the other object, mark it with the annotation meshknot.io/take-over: \"true\" to hand it over, or bind the namespace to one mesh of the two"},
 
 	{PolicyViolation, Error, "A rule is violated",
 		"A Rego rule of the organisation denies the object. The message is the rule's own.",
