@@ -196,12 +196,16 @@ func callees(keys []ir.Key) string {
 // side shows what one side makes of a request, and the lines that decide.
 func (d difference) side(s *screen, i int, o ask.Outlook, outcome string) {
 	const most = 3
-	s.set = d.sets[i]
+	s.set, s.also = d.sets[i], d.sets[0] // a plan's new side has objects of the old one
 	width := max(len(d.names[0]), len(d.names[1]))
 	s.named("  ", fmt.Sprintf("%-*s ", width, d.names[i]), "", outcome)
 	if i == 0 || d.sets[0] != d.sets[1] { // one input says the same to both sides
 		for _, r := range o.Because[:min(most, len(o.Because))] {
-			s.line(fmt.Sprintf("      %s  %s", s.place(r), printable(r.String())))
+			at, what := s.place(r), printable(r.String())
+			if at != what {
+				at += "  " + what
+			}
+			s.line("      " + at)
 		}
 	}
 	for _, id := range o.By[:min(most, len(o.By))] {

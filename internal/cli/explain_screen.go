@@ -17,9 +17,11 @@ import (
 // screen is text for people: columns, and notes that are wrapped. Whatever comes
 // from an input is made printable.
 type screen struct {
-	b     bytes.Buffer
-	out   *app
-	set   *input.Set
+	b   bytes.Buffer
+	out *app
+	set *input.Set
+	// also tells where things stand that are not in set; it may be nil.
+	also  *input.Set
 	color bool
 	width int
 }
@@ -107,7 +109,12 @@ func (s *screen) columns(rows [][]string) {
 }
 
 // place renders "file:line:col", or the reference where it has no position.
-func (s *screen) place(r report.Ref) string { return place(s.set, r) }
+func (s *screen) place(r report.Ref) string {
+	if _, ok := position(s.set, r); !ok && s.also != nil {
+		return place(s.also, r)
+	}
+	return place(s.set, r)
+}
 
 func place(set *input.Set, r report.Ref) string {
 	if p, ok := position(set, r); ok {

@@ -171,11 +171,11 @@ func documents(set *input.Set) ([]policies.Object, error) {
 func policyCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policy",
-		Short: "List, run, test and bundle Rego rules",
+		Short: "List, run, test, bundle and export Rego rules",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return cannot("want ls, eval, test or bundle") },
+		RunE:  func(*cobra.Command, []string) error { return cannot("want ls, eval, test, bundle or export") },
 	}
-	c.AddCommand(policyList(a), policyEval(a), policyTest(a), policyBundle(a))
+	c.AddCommand(policyList(a), policyEval(a), policyTest(a), policyBundle(a), policyExport(a))
 	return c
 }
 

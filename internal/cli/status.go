@@ -18,26 +18,44 @@ import (
 
 func statusCommand(a *app) *cobra.Command {
 	var in inputFlags
+	var of fleetFlags
 	var output, color string
 	formats := []string{"text", "yaml", "json"}
 	c := &cobra.Command{
-		Use:   "status -f FILE...",
-		Short: "Print the conditions that Gateway API objects get",
-		Long: `Status computes what a controller would write into the status of each Gateway
+		Use:   "status {-f FILE... | --cluster [--watch] | proxies [--watch]}",
+		Short: "Print what becomes of objects: of files, in a cluster, or at the proxies",
+		Long: `With -f, status computes what a controller would write into the status of each Gateway
 API object: whether Gateways, their listeners, ListenerSets and routes are
 accepted, and whether what they refer to can be used. Objects in error, and
 routes of which no parent is given, have no status.
 
-Exit status 1 when some condition Accepted or ResolvedRefs is False.`,
+With --cluster it reads what a controller has written: bindings, what became of
+the objects of each namespace, and those that are not in force. "status proxies"
+asks a controller, or "meshknot serve", which proxies are connected, whether they
+have what they should, and what they refused last.
+
+Exit status 1 when some condition Accepted or ResolvedRefs is False; in a cluster,
+when a binding is not accepted or an object not in force; when a proxy is not in
+sync.`,
 		Example: "  meshknot status -f examples/gateway\n" +
-			"  meshknot status -f examples/gateway -o yaml",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+			"  meshknot status -f examples/gateway -o yaml\n" +
+			"  meshknot status --cluster\n" +
+			"  meshknot status --cluster --watch\n" +
+			"  meshknot status proxies --admin 127.0.0.1:18001",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"proxies"},
+		RunE: func(c *cobra.Command, args []string) error {
 			if !slices.Contains(formats, output) {
 				return cannot("--output %q: want %s", output, strings.Join(formats, ", "))
 			}
 			if !slices.Contains([]string{"auto", "always", "never"}, color) {
 				return cannot("--color %q: want auto, always or never", color)
+			}
+			if of.proxies = len(args) > 0; of.proxies || of.inCluster {
+				return a.showFleet(c.Context(), of, output)
+			}
+			if len(in.files) == 0 || of.watch {
+				return cannot("say what is asked for: -f FILE, --cluster [--watch] or proxies [--watch]")
 			}
 			set, store, found, err := in.load(a)
 			if err != nil {
@@ -67,6 +85,9 @@ Exit status 1 when some condition Accepted or ResolvedRefs is False.`,
 		},
 	}
 	in.register(c)
+	_ = c.Flags().SetAnnotation("filename", cobra.BashCompOneRequiredFlag, []string{"false"}) // one of the forms does without
+	of.register(c)
+	c.MarkFlagsMutuallyExclusive("filename", "cluster")
 	c.Flags().StringVarP(&output, "output", "o", "text", "one of "+strings.Join(formats, ", "))
 	c.Flags().StringVar(&color, "color", "auto", "auto, always, never")
 	complete(c, "output", formats...)

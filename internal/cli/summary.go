@@ -80,10 +80,14 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// name is how a user names a target.
+// name is how a user names a target: its back end and, where a binding says so, that.
 func name(t translators.Target) string {
+	s := t.Backend
 	if t.Version != "" {
-		return t.Backend + "@" + t.Version
+		s += "@" + t.Version
 	}
-	return t.Backend
+	if t.Name != "" {
+		s += " (" + t.Name + ")"
+	}
+	return s
 }

@@ -32,6 +32,9 @@ type translation struct {
 }
 
 func (a *app) translate(in inputFlags, to targetFlags) (translation, error) {
+	if len(to.to) == 0 {
+		return a.translateBound(in, to)
+	}
 	began := time.Now()
 	targets, err := to.targets()
 	if err != nil {
@@ -69,7 +72,7 @@ func translateCommand(a *app) *cobra.Command {
 	var out string
 	var partial, verbose, checked bool
 	c := &cobra.Command{
-		Use:   "translate -f FILE --to BACKEND[@VERSION],...",
+		Use:   "translate -f FILE [--to BACKEND[@VERSION],...]",
 		Short: "Translate policies into the configuration of back ends",
 		Long: `Translate reads policies and prints the configuration of each back end. Every
 input field is accounted for; what a back end cannot keep is reported at the
@@ -78,7 +81,9 @@ still holds every deny, and nothing is written to --out without --partial.
 
 What was made is read back by each mesh's own rules: requests of every kind
 that the policy tells apart are decided on the policy and on the output, and a
-difference that the back end's table does not explain is an error.`,
+difference that the back end's table does not explain is an error.
+
+Without --to, MeshBindings in the input say what each namespace is translated to.`,
 		Example: "  meshknot translate -f examples/bookstore --to envoy -o dir --out rendered/\n" +
 			"  meshknot translate -f examples/strict --to istio@1.26 --access strict -o json",
 		Args: cobra.NoArgs,
@@ -113,7 +118,7 @@ difference that the back end's table does not explain is an error.`,
 		},
 	}
 	in.register(c)
-	to.register(c, true)
+	to.register(c, false)
 	find.register(c, "yaml", "json", "dir")
 	c.Flags().StringVar(&out, "out", "", "directory for -o dir; replaced as a whole, and only if meshknot made it")
 	c.Flags().BoolVar(&partial, "partial", false, "write what is expressible to --out even when something was refused, unless a whole output is withheld")

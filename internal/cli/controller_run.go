@@ -1,0 +1,292 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/meshknot/meshknot/internal/controller"
+	"github.com/meshknot/meshknot/internal/feed"
+	"github.com/meshknot/meshknot/internal/sink"
+	"github.com/meshknot/meshknot/internal/telemetry"
+	"github.com/meshknot/meshknot/internal/xds"
+	"github.com/meshknot/meshknot/policies"
+	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/translators/ir"
+	"github.com/meshknot/meshknot/translators/report"
+	"github.com/meshknot/meshknot/webhook"
+)
+
+// replica is a running "meshknot controller".
+type replica struct {
+	*controllerFlags
+	cfg        *rest.Config
+	log        *slog.Logger
+	metrics    *telemetry.Metrics
+	manager    manager.Manager
+	controller *controller.Controller
+}
+
+// run runs until ctx ends: then requests and streams are let go, the lease is given
+// back, and what there is to say to others is said.
+func (p *replica) run(ctx context.Context) error {
+	var err error
+	if p.log, err = telemetry.NewLogger(p.app.err, p.logLevel, p.logFormat); err != nil {
+		return err
+	}
+	logr := logr.FromSlogHandler(p.log.Handler())
+	ctrl.SetLogger(logr)
+	klog.SetLogger(logr)
+	traces, err := telemetry.NewTraces(ctx, Version)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := traces.Close(bounded); err != nil {
+			p.log.Warn("traces were lost", "error", err)
+		}
+	}()
+	if p.metrics, err = telemetry.NewMetrics(ctrlmetrics.Registry); err != nil {
+		return err
+	}
+	if err := p.manage(); err != nil {
+		return err
+	}
+	if err := p.assemble(traces); err != nil {
+		return err
+	}
+	p.log.Info("meshknot runs", "version", Version, "roles", p.roles)
+	return p.manager.Start(ctx)
+}
+
+// manage makes the manager, which serves metrics and probes. What leads, and what
+// becomes of a replica that no longer does, is no business of its.
+func (p *replica) manage() error {
+	noHTTP2 := func(c *tls.Config) {
+		if !p.http2 {
+			c.NextProtos = []string{"http/1.1"}
+		}
+	}
+	o := metricsserver.Options{BindAddress: p.controllerFlags.metrics, SecureServing: p.metricsSecure, CertDir: p.metricsCert, TLSOpts: []func(*tls.Config){noHTTP2}}
+	if p.metricsSecure {
+		o.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	grace := 30 * time.Second
+	var err error
+	p.manager, err = manager.New(p.cfg, manager.Options{Scheme: runtime.NewScheme(), Metrics: o, HealthProbeBindAddress: p.health,
+		PprofBindAddress: p.pprof, GracefulShutdownTimeout: &grace})
+	if err != nil {
+		return err
+	}
+	return p.manager.AddHealthzCheck("ping", healthz.Ping)
+}
+
+// assemble makes the parts of the replica's roles, and has the manager run them.
+func (p *replica) assemble(traces *telemetry.Traces) error {
+	o := controller.Options{Pipeline: all.Pipeline(), Status: all.StatusOf, LastGood: all.LastGood, Sinks: map[string]controller.Sink{}, Metrics: p.metrics, Traces: traces, Log: p.log,
+		Writes: p.does(roleWriter)}
+	var server *xds.Server
+	if p.does(roleXDS) && p.xds != "" {
+		server = p.proxies(&o)
+	}
+	if o.Writes {
+		if err := p.sinks(&o); err != nil {
+			return err
+		}
+		if p.leader {
+			o.Election = p.election()
+		}
+	}
+	rules, err := p.rules(&o)
+	if err != nil {
+		return err
+	}
+	if p.controller, err = controller.New(p.cfg, o); err != nil {
+		return err
+	}
+	if err := errors.Join(p.add(p.controller.Run), p.manager.AddReadyzCheck("compiled", p.ready)); err != nil {
+		return err
+	}
+	if rules != nil {
+		err = p.judge(rules)
+	}
+	if server != nil {
+		err = errors.Join(err, p.listen(server))
+	}
+	return err
+}
+
+// rules makes the rules that objects are judged by, with what they may ask for; nil
+// where this replica judges none.
+func (p *replica) rules(o *controller.Options) (*policies.Live, error) {
+	if !p.does(roleWebhook) || p.webhookCert == "" {
+		return nil, nil
+	}
+	rules, trust, err := p.live()
+	if err != nil {
+		return nil, err
+	}
+	o.Seen = func(changes []feed.Change) { p.keep(rules.Inventory(), changes) }
+	for _, source := range p.policy.sources {
+		err = errors.Join(err, p.add(func(ctx context.Context) error {
+			policies.Follow(ctx, source, trust, 5*time.Second, rules.Set)
+			return nil
+		}))
+	}
+	return rules, errors.Join(err, p.add(rules.Run))
+}
+
+// add has the manager run something until it stops.
+func (p *replica) add(run func(context.Context) error) error {
+	return p.manager.Add(manager.RunnableFunc(run))
+}
+
+// ready fails until everything was read and compiled once.
+func (p *replica) ready(*http.Request) error {
+	select {
+	case <-p.controller.Compiled():
+		return nil
+	default:
+		return errors.New("not everything is read and compiled yet")
+	}
+}
+
+// proxies makes the server of proxies.
+func (p *replica) proxies(o *controller.Options) *xds.Server {
+	options := xds.Options{TrustDomain: p.trustDomain, Insecure: p.insecure}
+	options.Units = func() []ir.Unit { return p.controller.World().Units() }
+	if p.tls != (xds.TLSFiles{}) {
+		options.TLS = &p.tls
+	}
+	server := xds.New(options)
+	o.Server = server
+	return server
+}
+
+// listen has proxies served, and their status shown on loopback.
+func (p *replica) listen(server *xds.Server) error {
+	for addr, serve := range map[string]func(context.Context, net.Listener) error{p.xds: server.Serve, p.admin: server.ServeAdmin} {
+		if addr == "" {
+			continue
+		}
+		lis, err := net.Listen("tcp", addr)
+		if err != nil {
+			return err
+		}
+		p.log.Info("listening", "address", lis.Addr().String())
+		if err := p.add(func(ctx context.Context) error { return serve(ctx, lis) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sinks makes what writes for meshes.
+func (p *replica) sinks(o *controller.Options) error {
+	cluster, err := sink.NewCluster(p.cfg, sink.ClusterOptions{Backends: backendNames(o.Pipeline), Version: Version})
+	if err != nil {
+		return err
+	}
+	o.Sinks[controller.SinkCluster] = cluster
+	if p.consul.Address == "" {
+		return nil
+	}
+	consul, err := sink.NewConsul(p.consul)
+	if err != nil {
+		return err
+	}
+	o.Sinks[controller.SinkConsul] = consul
+	return nil
+}
+
+func (p *replica) election() *controller.Election {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "meshknot"
+	}
+	return &controller.Election{Namespace: p.namespace, Identity: fmt.Sprintf("%s_%d_%d", host, os.Getpid(), time.Now().UnixNano())}
+}
+
+// judge serves admission and conversion.
+func (p *replica) judge(rules *policies.Live) error {
+	certificate := webhook.NewCertificate(p.webhookCert)
+	pipeline := all.Pipeline()
+	world := p.controller.World()
+	handler := webhook.New(world, rules, webhook.NewBindings(pipeline, world), webhook.Options{Schemas: pipeline.Schemas(), Namespace: p.namespace,
+		DenyOpening: p.denyOpening, DenyDangling: p.denyDangling, Observer: p.metrics})
+	lis, err := net.Listen("tcp", p.controllerFlags.webhook)
+	if err != nil {
+		return err
+	}
+	conf := certificate.TLS()
+	if !p.http2 {
+		conf.NextProtos = []string{"http/1.1"}
+	}
+	server := &http.Server{Handler: handler, TLSConfig: conf, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
+	p.log.Info("listening", "address", lis.Addr().String())
+	return errors.Join(
+		p.add(func(ctx context.Context) error { return certificate.Run(ctx, 10*time.Second) }),
+		p.add(func(ctx context.Context) error { return serveTLS(ctx, server, lis) }),
+		p.manager.AddReadyzCheck("certificate", func(*http.Request) error { return certificate.Ready() }))
+}
+
+// serveTLS serves until ctx ends, and then lets the requests come to an end.
+func serveTLS(ctx context.Context, s *http.Server, lis net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.ServeTLS(lis, "", "") }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := s.Shutdown(bounded)
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// keep brings the objects that rules may ask for up to date.
+func (p *replica) keep(inventory *policies.Inventory, changes []feed.Change) {
+	var put []policies.Object
+	var gone []report.Ref
+	for _, c := range changes {
+		if c.Deleted {
+			gone = append(gone, c.ID.Ref(""))
+			continue
+		}
+		var value map[string]any
+		if len(c.JSON) == 0 || json.Unmarshal(c.JSON, &value) != nil {
+			continue
+		}
+		policies.Trim(value)
+		put = append(put, policies.NewObject(value))
+	}
+	inventory.Delete(gone...)
+	if err := inventory.Put(put...); err != nil {
+		p.log.Warn("rules do not see some objects", "error", err)
+	}
+}

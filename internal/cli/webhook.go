@@ -1,0 +1,18 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func webhookCommand(a *app) *cobra.Command {
+	f := &controllerFlags{app: a, roles: []string{roleWebhook}}
+	c := &cobra.Command{
+		Use:   "webhook",
+		Short: "Run in a cluster: judge objects before the API server takes them",
+		Long: `Webhook is "meshknot controller" with the role webhook alone: it follows the same
+objects, serves no proxies and writes nothing.`,
+		Example: "  meshknot webhook --webhook-cert-path=/var/run/meshknot/webhook --health-probe-bind-address=:8081",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return f.run(c.Context()) },
+	}
+	f.register(c)
+	return c
+}
