@@ -8,7 +8,7 @@ ENVOY_VERSION := 1.40.0
 TOOLCACHE  ?= $(HOME)/.cache/meshknot/tools
 LINTMOD    := test/tools/golangci-lint
 LINT       := $(TOOLCACHE)/golangci-lint-$(shell sha256sum $(LINTMOD)/go.sum 2>/dev/null | cut -c1-16)
-TOOLS      := $(foreach t,etcd kube-apiserver istiod consul,$(TOOLCACHE)/$(t)-$(shell cat test/tools/$(t)/* | sha256sum | cut -c1-16))
+TOOLS      := $(foreach t,etcd kube-apiserver istiod consul controller-gen helm ko,$(TOOLCACHE)/$(t)-$(shell cat test/tools/$(t)/* | sha256sum | cut -c1-16))
 export MESHKNOT_ENVOY := $(ENVOY)
 export MESHKNOT_TOOLS := $(TOOLCACHE)
 
@@ -23,14 +23,29 @@ build: ## build bin/meshknot
 demo: build ## a shop on loopback, governed by an SMI policy: expected beside observed
 	./bin/meshknot demo
 
-test: lint envoy tools ## everything: lint, unit, golden, script, Rego and real Envoy tests
+# Packages whose tests start real programs run one at a time: those of a cluster
+# in "make e2e", all others in "make test".
+CLUSTER := /(test/e2e|internal/feed|internal/sink|internal/controller|webhook|deploy)(/|$$)
+REAL     = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -E '^[^ ]+/test/(lab|planes|envoy|protocol|traffic|equivalence|conformance/smi)|meshknot/test/lab[] ]' | cut -d' ' -f1
+
+test: lint envoy tools ## lint, unit, golden, script and Rego tests, then those against the real programs
 	@echo "== go test"
-	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '/test/(lab|planes|envoy|protocol|traffic|equivalence|conformance/smi)')
+	$(GO) test -timeout 15m $$($(GO) list ./... | grep -vE '$(CLUSTER)' | grep -vxF "$$($(REAL))")
 	@echo "== against the real programs, one package at a time"
-	$(GO) test -timeout 30m -p 1 ./test/lab/... ./test/planes/... ./test/envoy/... ./test/protocol/... ./test/traffic/... ./test/conformance/smi/... ./test/equivalence/...
+	$(GO) test -timeout 30m -p 1 $$($(REAL) | grep -vE '$(CLUSTER)')
 	@echo "== the CRDs, as an API server sees them"
 	cd crds/apiserver && $(GO) test ./...
 	@test -x "$(ENVOY)" || echo "!! LOUD: no Envoy at $(ENVOY): its tests were skipped"
+
+e2e: envoy tools ## the cluster: feed, sinks, controller, admission and packaging on a real API server
+	@echo "== in a cluster, one package at a time"
+	$(GO) test -timeout 30m -p 1 $$($(GO) list ./... | grep -E '$(CLUSTER)')
+
+demo-cluster: build envoy tools ## a real API server, the controller and an Envoy on loopback: traffic shifts, a denial, a switched mesh
+	$(GO) run ./test/democluster
+
+generate: tools ## rewrite what is generated of the types and tables: CRDs, RBAC, install.yaml
+	$(GO) test ./crds ./deploy -update
 
 unit: ## the tests alone, with what is installed
 	$(GO) test ./...
@@ -51,7 +66,7 @@ $(ENVOY):
 nft: ## install what the redirection test needs (Debian, as root)
 	@command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq nftables iproute2; }
 
-tools: $(TOOLS) ## build the real programs that the tests run: etcd, kube-apiserver, istiod, Consul
+tools: $(TOOLS) ## build the real programs that the tests run: etcd, kube-apiserver, istiod, Consul, and generators
 # Each is a module of its own, and is kept by the hash of its files.
 define tool
 $(TOOLCACHE)/$(1)-$(shell cat test/tools/$(1)/* | sha256sum | cut -c1-16):
@@ -63,6 +78,9 @@ $(TOOLCACHE)/$(1)-$(shell cat test/tools/$(1)/* | sha256sum | cut -c1-16):
 endef
 $(eval $(call tool,etcd,go.etcd.io/etcd/server/v3))
 $(eval $(call tool,consul,.))
+$(eval $(call tool,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen))
+$(eval $(call tool,helm,helm.sh/helm/v3/cmd/helm))
+$(eval $(call tool,ko,github.com/google/ko))
 $(eval $(call tool,istiod,istio.io/istio/pilot/cmd/pilot-discovery))
 $(eval $(call tool,kube-apiserver,k8s.io/kubernetes/cmd/kube-apiserver,-ldflags "-X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"))
 
@@ -119,4 +137,4 @@ mutants: ## break the translators on purpose, one place at a time; at least 95 %
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean
+.PHONY: help build demo demo-cluster e2e generate test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean

@@ -92,7 +92,7 @@ func (c *ConsulAgent) DeleteEntry(kind, name string) error {
 	return c.call(http.MethodDelete, "/v1/config/"+url.PathEscape(kind)+"/"+url.PathEscape(name), nil, nil)
 }
 
-var consulClient = &http.Client{Timeout: 20 * time.Second}
+var consulClient = &http.Client{Timeout: 2 * time.Minute}
 
 func (c *ConsulAgent) call(method, path string, body, out any) error {
 	var sent io.Reader

@@ -52,6 +52,9 @@ func (l *Lab) Start(name, binary string, args, env []string) (*Process, error) {
 	return p, nil
 }
 
+// PID is the number of the process, as long as it runs.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Died reports whether the process ended though nobody stopped it, and why.
 func (p *Process) Died() (bool, error) {
 	select {
@@ -68,6 +71,13 @@ func (p *Process) Stop() {
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
 	<-p.ended
 }
+
+// Pause has the process and its children do nothing until Resume, as a machine does
+// that is too busy.
+func (p *Process) Pause() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (p *Process) Resume() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT) }
 
 // Said returns the last lines of the log.
 func (p *Process) Said(lines int) string {
