@@ -47,6 +47,9 @@ demo-cluster: build envoy tools ## a real API server, the controller and an Envo
 generate: tools ## rewrite what is generated of the types and tables: CRDs, RBAC, install.yaml
 	$(GO) test ./crds ./deploy -update
 
+image: tools ## a static image of the controller in an OCI layout below .cache/image; BASE is a non-root static base
+	KO_CONFIG_PATH=deploy KO_DEFAULTBASEIMAGE=$(BASE) $(firstword $(filter $(TOOLCACHE)/ko-%,$(TOOLS))) build --push=false --oci-layout-path=$(CACHE)/image ./cmd/meshknot
+
 unit: ## the tests alone, with what is installed
 	$(GO) test ./...
 
@@ -137,4 +140,4 @@ mutants: ## break the translators on purpose, one place at a time; at least 95 %
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build demo demo-cluster e2e generate test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean
+.PHONY: help build image demo demo-cluster e2e generate test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean

@@ -55,6 +55,13 @@ func TestApply(t *testing.T) {
 			apply(t, k, o)
 		}
 	})
+	t.Run("converting", func(t *testing.T) {
+		for _, o := range render(t, "webhook: {convertSMI: true}") {
+			if o["kind"] == "CustomResourceDefinition" {
+				apply(t, k, o)
+			}
+		}
+	})
 	t.Run("install.yaml", func(t *testing.T) {
 		text, err := os.ReadFile("install.yaml")
 		if err != nil {
@@ -119,7 +126,11 @@ func allowances(t *testing.T, k *lab.Kube, name string) {
 		{namespace, resource{"", "secrets"}, "any", "get", false},
 		{namespace, resource{"", "secrets"}, "meshknot-webhook-cert", "update", true},
 		{namespace, resource{"", "secrets"}, "", "list", false},
-		{namespace, resource{"", "configmaps"}, "", "list", false},
+		{namespace, resource{"", "configmaps"}, "", "list", true},
+		{namespace, resource{"", "configmaps"}, "any", "update", false},
+		{"shop", resource{"", "configmaps"}, "", "list", false},
+		{"", resource{"admissionregistration.k8s.io", "validatingwebhookconfigurations"}, "", "list", false},
+		{"", resource{"apiextensions.k8s.io", "customresourcedefinitions"}, "trafficsplits.split.smi-spec.io", "update", false},
 		{namespace, resource{"coordination.k8s.io", "leases"}, "meshknot", "update", true},
 		{"kube-system", resource{"coordination.k8s.io", "leases"}, "meshknot", "update", false},
 		{"", resource{"meshknot.io", "meshbindings"}, "b", "update", false},

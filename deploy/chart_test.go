@@ -45,7 +45,7 @@ func only(backend string) string {
 // everything is switched on.
 const everything = `
 xds: {tlsSecret: xds-tls, trustDomain: example.org}
-webhook: {rules: house-rules, denyOpening: true}
+webhook: {rules: house-rules, denyOpening: true, convertSMI: true}
 tracing: {endpoint: 'http://collector:4317'}
 backends: {envoy: {enabled: true}, grpc: {enabled: true}, linkerd: {enabled: true}, consul: {enabled: true}, gatewayApi: {enabled: true, authorization: [istio, linkerd, consul]}}
 metrics: {serviceMonitor: {enabled: true}, rules: {enabled: true}, dashboard: {enabled: true}}
@@ -114,6 +114,43 @@ func TestWebhooks(t *testing.T) {
 		typed(t, one(t, render(t, test.values), "ValidatingWebhookConfiguration"), &got)
 		if want := test.want.Configuration(); !reflect.DeepEqual(got.Webhooks, want.Webhooks) || got.Name != want.Name {
 			t.Errorf("%q: the chart has\n%+v\nthe webhook\n%+v", test.values, got.Webhooks, want.Webhooks)
+		}
+	}
+}
+
+// TestConverting: the definitions that the chart installs for conversion are converted
+// by a Service that reaches replicas that are not ready, too, and the controller tells
+// them of its authority.
+func TestConverting(t *testing.T) {
+	for _, test := range []struct {
+		values, bundle string
+		told           bool
+	}{
+		{"webhook: {convertSMI: true}", "", true},
+		{"webhook: {convertSMI: true, certificates: {mode: given, secret: cert, caBundle: Y2E=}}", "Y2E=", false},
+	} {
+		objects := render(t, test.values)
+		found, service, role := 0, false, false
+		for _, o := range objects {
+			name := o["metadata"].(lab.Object)["name"].(string)
+			service = service || o["kind"] == "Service" && name == "meshknot-convert" && o["spec"].(lab.Object)["publishNotReadyAddresses"] == true
+			role = role || o["kind"] == "ClusterRoleBinding" && name == "meshknot-conversion"
+			if o["kind"] != "CustomResourceDefinition" || !slices.Contains(webhook.Converted(), name) {
+				continue
+			}
+			found++
+			text := fmt.Sprint(o["spec"].(lab.Object)["conversion"])
+			if !strings.Contains(text, "name:meshknot-convert namespace:"+namespace) || strings.Contains(text, "caBundle") != (test.bundle != "") {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+		var d appsv1.Deployment
+		typed(t, one(t, objects, "Deployment"), &d)
+		if args := d.Spec.Template.Spec.Containers[0].Args; slices.Contains(args, "--convert-smi") != test.told || role != test.told {
+			t.Errorf("%s: %v, role %v", test.values, args, role)
+		}
+		if found != len(webhook.Converted()) || !service {
+			t.Errorf("%s: %d definitions, Service %v", test.values, found, service)
 		}
 	}
 }

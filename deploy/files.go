@@ -41,6 +41,12 @@ func Files() (map[string][]byte, error) {
 			return nil, err
 		}
 		out[path.Join("crds", name)] = text
+		if text, err = converting(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if text != nil {
+			out[path.Join("converting", name)] = text
+		}
 	}
 	return out, nil
 }

@@ -30,7 +30,7 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, folder := range []string{"rbac", "crds", "webhooks"} {
+	for _, folder := range []string{"rbac", "crds", "converting", "webhooks"} {
 		stale(t, filepath.Join(chart, "files", folder), under(files, folder))
 	}
 }

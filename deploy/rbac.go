@@ -14,6 +14,7 @@ import (
 	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators/all"
+	"github.com/meshknot/meshknot/webhook"
 )
 
 // Group of meshknot's own kinds.
@@ -48,7 +49,13 @@ func Grants() []Grant {
 		{Name: "webhook", Rules: webhookRules()},
 		{Name: "namespace", Namespaced: true, Rules: namespaceRules()},
 		{Name: "namespace-certificate", Namespaced: true, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{certificate}, Verbs: []string{"get", "list", "update", "watch"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{certificate}, Verbs: []string{"get", "update"}},
+		}},
+		{Name: "namespace-rules", Namespaced: true, Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}},
+		}},
+		{Name: "conversion", Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, ResourceNames: webhook.Converted(), Verbs: []string{"get", "update"}},
 		}},
 	}
 	for _, backend := range []string{"istio", "linkerd", "consul"} {
@@ -113,6 +120,8 @@ func controllerRules() []rbacv1.PolicyRule {
 	out := rules(followed(), read)
 	out = append(out, rules(statuses(), []string{"patch", "update"})...)
 	return append(out,
+		// What an ApplySet's parent says of its members, and the finalizer.
+		rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"meshbindings"}, Verbs: []string{"patch"}},
 		rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"meshbindings/status"}, Verbs: []string{"patch", "update"}},
 		rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"translationreports"}, Verbs: []string{"create", "delete", "patch", "update"}},
 		rbacv1.PolicyRule{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
@@ -132,11 +141,11 @@ func statuses() []resource {
 	return out
 }
 
-// webhookRules let the controller put its certificate where the API server looks.
+// webhookRules let the controller put the authority of its certificate where the API
+// server looks.
 func webhookRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"}, ResourceNames: []string{fullName}, Verbs: []string{"get", "patch", "update"}},
+		{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"}, ResourceNames: []string{fullName}, Verbs: []string{"get", "update"}},
 	}
 }
 

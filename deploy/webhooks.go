@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"slices"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/yaml"
 
@@ -21,6 +23,24 @@ func webhooks(policy admissionregistrationv1.FailurePolicyType) ([]byte, error) 
 		CABundle: []byte(authority), Foreign: policy, Timeout: longest,
 	}
 	text, err := yaml.Marshal(r.Configuration().Webhooks)
+	return append([]byte(generated), text...), err
+}
+
+// converting renders a definition whose objects the webhook converts; nil for one that
+// has nothing to be converted. The chart says where the Service is.
+func converting(definition []byte) ([]byte, error) {
+	var o map[string]any
+	if err := yaml.Unmarshal(definition, &o); err != nil {
+		return nil, err
+	}
+	metadata, _ := o["metadata"].(map[string]any)
+	if name, _ := metadata["name"].(string); !slices.Contains(webhook.Converted(), name) {
+		return nil, nil
+	}
+	if err := (webhook.Registration{Namespace: ownSpace, Service: fullName + "-convert"}).Converting(o); err != nil {
+		return nil, err
+	}
+	text, err := yaml.Marshal(o)
 	return append([]byte(generated), text...), err
 }
 

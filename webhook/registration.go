@@ -4,10 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
 )
 
 // Registration says how an API server is told of the webhook.
@@ -52,6 +57,52 @@ func (r Registration) Configuration() *admissionregistrationv1.ValidatingWebhook
 		out.Webhooks[i].Rules = append(out.Webhooks[i].Rules, rule(k))
 	}
 	return out
+}
+
+// Converted lists the CustomResourceDefinitions of SMI that have more than one
+// version: those that Converting is for.
+func Converted() []string {
+	var out []string
+	for _, k := range Kinds() {
+		if strings.HasSuffix(k.Group, ".smi-spec.io") && len(k.Versions) > 1 {
+			out = append(out, k.Resource+"."+k.Group)
+		}
+	}
+	return out
+}
+
+// Converting changes a CustomResourceDefinition of SMI so that objects are converted
+// by the webhook. The versions before the one in which objects are stored become
+// served. A later one does not: the API server prefers the latest, so that who asks
+// for none in particular, such as who clears a namespace that ends, would depend on
+// the webhook.
+func (r Registration) Converting(definition map[string]any) error {
+	versions, _, err := unstructured.NestedSlice(definition, "spec", "versions")
+	if err != nil {
+		return err
+	}
+	stored := ""
+	for _, v := range versions {
+		if o, _ := v.(map[string]any); o["storage"] == true {
+			stored, _ = o["name"].(string)
+		}
+	}
+	for _, v := range versions {
+		o, _ := v.(map[string]any)
+		if name, _ := o["name"].(string); version.CompareKubeAwareVersionStrings(name, stored) < 0 {
+			o["served"] = true
+		}
+	}
+	if err := unstructured.SetNestedSlice(definition, versions, "spec", "versions"); err != nil {
+		return err
+	}
+	at := r.client(ConvertPath) // which a definition has in the same form
+	config, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&at)
+	if err != nil {
+		return err
+	}
+	return unstructured.SetNestedMap(definition, map[string]any{"strategy": string(apiextensionsv1.WebhookConverter),
+		"webhook": map[string]any{"clientConfig": config, "conversionReviewVersions": []any{"v1"}}}, "spec", "conversion")
 }
 
 // webhookName is a name for the webhook of a kind; audit annotations begin with it.

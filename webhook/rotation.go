@@ -13,21 +13,19 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Rotation serves the certificate that cert-controller's rotator keeps in a Secret
-// of meshknot's namespace. The rotator makes authority and certificate, and makes
-// them anew in time. What the rotator does not do is exchange an authority without
-// a gap, so this part is done here: a new authority is added to those that the API
-// server trusts, then it is given time to notice, and only then its certificate is
-// served. Every replica does the same, and writes only what differs.
+// Rotation serves a certificate of meshknot's own making, which is kept in a Secret of
+// its namespace with the authority that signed it: see keep. An authority is exchanged
+// without a gap: a new one is added to those that the API server trusts, then it is
+// given time to notice, and only then its certificate is served. Every replica does
+// the same, and writes only what differs.
 type Rotation struct {
 	Client client.Client
 	// Secret has to exist, empty to begin with.
@@ -36,7 +34,7 @@ type Rotation struct {
 	Hosts []string
 	// Configurations and Definitions are the names of the ValidatingWebhookConfigurations
 	// and of the CustomResourceDefinitions with a conversion webhook, which are told
-	// of the authority.
+	// of the authority. One that is not there asks nobody, and holds nothing up.
 	Configurations, Definitions []string
 	// Dir is where the certificate is put, for NewCertificate.
 	Dir string
@@ -47,22 +45,14 @@ type Rotation struct {
 	known map[string]time.Time
 }
 
-// Rotator is what keeps the Secret; rotator.AddRotator gives it to a manager.
-func (r *Rotation) Rotator() *rotator.CertRotator {
-	return &rotator.CertRotator{
-		SecretKey: r.Secret, CertDir: r.Dir, CAName: "meshknot-webhook", CAOrganization: "meshknot",
-		DNSName: r.Hosts[0], ExtraDNSNames: r.Hosts[1:], IsReady: make(chan struct{}), FieldOwner: "meshknot-webhook",
-		CertName: certFile, KeyName: keyFile,
-	}
-}
-
 // Run follows the Secret until ctx ends. What fails is tried again at the next
-// look; Certificate.Ready tells whether there is something to serve.
+// look; Certificate.Ready tells whether there is something to serve. Trouble is told
+// what came of each look.
 func (r *Rotation) Run(ctx context.Context, every time.Duration, trouble func(error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if err := r.Step(ctx, time.Now()); err != nil && ctx.Err() == nil && trouble != nil {
+		if err := r.Step(ctx, time.Now()); ctx.Err() == nil && trouble != nil {
 			trouble(err)
 		}
 		select {
@@ -75,15 +65,13 @@ func (r *Rotation) Run(ctx context.Context, every time.Duration, trouble func(er
 
 // Step looks at the Secret once.
 func (r *Rotation) Step(ctx context.Context, now time.Time) error {
-	var secret corev1.Secret
-	if err := r.Client.Get(ctx, r.Secret, &secret); err != nil {
-		return fmt.Errorf("reading Secret %s: %w", r.Secret, err)
+	secret, err := r.keep(ctx, now)
+	if err != nil {
+		return err
 	}
-	authority, cert, key := secret.Data["ca.crt"], secret.Data[certFile], secret.Data[keyFile]
-	if len(authority) == 0 || len(cert) == 0 || len(key) == 0 {
-		return fmt.Errorf("no certificate yet in Secret %s", r.Secret)
-	}
-	if err := r.tell(ctx, authority, now); err != nil {
+	authority, cert, key := secret.Data[authorityFile], secret.Data[certFile], secret.Data[keyFile]
+	absent, err := r.tell(ctx, authority, now)
+	if err != nil {
 		return err
 	}
 	if r.known == nil {
@@ -95,11 +83,11 @@ func (r *Rotation) Step(ctx context.Context, now time.Time) error {
 	served, err := os.ReadFile(filepath.Join(r.Dir, certFile))
 	switch {
 	case err == nil && bytes.Equal(served, cert):
-		return nil
+		return absent
 	case err == nil && now.Sub(r.known[string(authority)]) < cmp.Or(r.Settle, 30*time.Second):
-		return nil // the old one is trusted still
+		return absent // the old one is trusted still
 	}
-	return r.serve(cert, key)
+	return errors.Join(absent, r.serve(cert, key))
 }
 
 // serve puts a certificate where it is served from. In between the two files may
@@ -118,10 +106,17 @@ func (r *Rotation) serve(cert, key []byte) error {
 }
 
 // tell adds an authority to those that everybody trusts who calls the webhook.
-func (r *Rotation) tell(ctx context.Context, authority []byte, now time.Time) error {
-	var errs []error
+// Absent says who is not there.
+func (r *Rotation) tell(ctx context.Context, authority []byte, now time.Time) (absent, failed error) {
+	note := func(err error) {
+		if apierrors.IsNotFound(err) {
+			absent = errors.Join(absent, err)
+		} else {
+			failed = errors.Join(failed, err)
+		}
+	}
 	for _, name := range r.Configurations {
-		errs = append(errs, r.add(ctx, admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"), name, func(o map[string]any) (bool, error) {
+		note(r.add(ctx, admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"), name, func(o map[string]any) (bool, error) {
 			hooks, _, err := unstructured.NestedSlice(o, "webhooks")
 			changed := false
 			for _, h := range hooks {
@@ -133,14 +128,14 @@ func (r *Rotation) tell(ctx context.Context, authority []byte, now time.Time) er
 	}
 	definition := schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 	for _, name := range r.Definitions {
-		errs = append(errs, r.add(ctx, definition, name, func(o map[string]any) (bool, error) {
+		note(r.add(ctx, definition, name, func(o map[string]any) (bool, error) {
 			if strategy, _, _ := unstructured.NestedString(o, "spec", "conversion", "strategy"); strategy != "Webhook" {
 				return false, nil
 			}
 			return trust(o, authority, now, "spec", "conversion", "webhook", "clientConfig"), nil
 		}))
 	}
-	return errors.Join(errs...)
+	return absent, failed
 }
 
 // add changes an object where that changes anything. Somebody who was first is no

@@ -102,7 +102,7 @@ Exit status: 0 fine; 1 answered "no"; 2 could not answer.`,
 	root.SetFlagErrorFunc(misspelt)
 	root.AddCommand(
 		translateCommand(a), validateCommand(a), lossesCommand(a), statusCommand(a), checkCommand(a), backendsCommand(a), explainCommand(a), simulateCommand(a), diffCommand(a), planCommand(a), testCommand(a),
-		policyCommand(a), migrateCommand(a), serveCommand(a), controllerCommand(a), webhookCommand(a), bootstrapCommand(a), demoCommand(a),
+		policyCommand(a), migrateCommand(a), serveCommand(a), controllerCommand(a), webhookCommand(a), fnCommand(a), bootstrapCommand(a), demoCommand(a),
 		codeCommand(a), completionCommand(a), versionCommand(a))
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root

@@ -2,15 +2,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/internal/xds"
@@ -40,9 +38,12 @@ type controllerFlags struct {
 	health, pprof        string
 	logLevel, logFormat  string
 
-	webhook, webhookCert      string
+	webhook                   string
+	certificate               certificateFlags
+	account                   string
 	denyOpening, denyDangling bool
 	policy                    policyFlags
+	audit                     time.Duration
 
 	xds, admin, trustDomain string
 	tls                     xds.TLSFiles
@@ -85,8 +86,9 @@ func (f *controllerFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.pprof, "pprof", "", "address of pprof on loopback; empty for none")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn, error")
 	fl.StringVar(&f.logFormat, "log-format", "json", "json, text")
-	fl.StringVar(&f.webhook, "webhook-bind-address", ":9443", "address of admission and conversion")
-	fl.StringVar(&f.webhookCert, "webhook-cert-path", "", "directory with tls.crt and tls.key of the webhook; empty: no webhook")
+	fl.StringVar(&f.webhook, "webhook-bind-address", ":9443", "address of admission and conversion; 0 for none")
+	f.certificate.register(fl)
+	fl.StringVar(&f.account, "service-account", accountOfPod(), "user name that it has with the API server, of which nothing is judged; default that of $POD_SERVICE_ACCOUNT, or what the API server says")
 	fl.BoolVar(&f.denyOpening, "deny-opening", false, "deny what opens a workload that denies now, instead of warning")
 	fl.BoolVar(&f.denyDangling, "deny-dangling", false, "deny what refers to something that is not there, instead of warning")
 	fl.StringVar(&f.xds, "xds-listen", "", "address of the ADS server, such as :15010; empty for none")
@@ -101,6 +103,7 @@ func (f *controllerFlags) register(c *cobra.Command) {
 	fl.StringVar(&f.consul.CAFile, "consul-ca-file", "", "authority of Consul's certificate, PEM")
 	fl.StringVar(&f.consul.Cluster, "consul-cluster", "", "tells this cluster from others that write to the same Consul")
 	f.policy.register(c)
+	fl.DurationVar(&f.audit, "audit-interval", 10*time.Minute, "how often the leader looks at every object again with the rules; 0 for never")
 	complete(c, "log-level", "debug", "info", "warn", "error")
 	complete(c, "log-format", "json", "text")
 }
@@ -113,6 +116,14 @@ func namespaceOfPod() string {
 	return "default"
 }
 
+// accountOfPod is who a pod is that is told so.
+func accountOfPod() string {
+	if name := os.Getenv("POD_SERVICE_ACCOUNT"); name != "" {
+		return "system:serviceaccount:" + namespaceOfPod() + ":" + name
+	}
+	return ""
+}
+
 // check finds what is wrong with the flags.
 func (f *controllerFlags) check() error {
 	for _, r := range f.roles {
@@ -122,6 +133,12 @@ func (f *controllerFlags) check() error {
 	}
 	if len(f.roles) == 0 {
 		return cannot("--roles: want at least one of %s", strings.Join(roles, ", "))
+	}
+	if f.audit < 0 {
+		return cannot("--audit-interval %s: want a time that is not negative", f.audit)
+	}
+	if f.judges() && f.certificate.path == "" && len(f.certificate.services)+len(f.certificate.hosts) == 0 {
+		return cannot("--webhook-service, --webhook-host: a certificate is for at least one name")
 	}
 	if f.pprof != "" {
 		host, _, err := net.SplitHostPort(f.pprof)
@@ -135,23 +152,16 @@ func (f *controllerFlags) check() error {
 // does reports whether the replica has a role.
 func (f *controllerFlags) does(role string) bool { return slices.Contains(f.roles, role) }
 
-// config is how the API server is reached.
-func (f *controllerFlags) config() (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, status{exitCannot, fmt.Errorf("how to reach the API server: %w", err)}
-	}
-	cfg.UserAgent = "meshknot/" + Version
-	return cfg, nil
-}
+// judges reports whether the replica answers admission, audits whether it looks at
+// everything again while it leads.
+func (f *controllerFlags) judges() bool { return f.does(roleWebhook) && f.webhook != "0" }
+func (f *controllerFlags) audits() bool { return f.does(roleWriter) && f.audit > 0 }
 
 func (f *controllerFlags) run(ctx context.Context) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, err := f.config()
+	cfg, err := (&clusterFlags{kubeconfig: f.kubeconfig}).config()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,15 +23,11 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/meshknot/meshknot/internal/controller"
-	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/internal/telemetry"
 	"github.com/meshknot/meshknot/internal/xds"
-	"github.com/meshknot/meshknot/policies"
 	"github.com/meshknot/meshknot/translators/all"
 	"github.com/meshknot/meshknot/translators/ir"
-	"github.com/meshknot/meshknot/translators/report"
-	"github.com/meshknot/meshknot/webhook"
 )
 
 // replica is a running "meshknot controller".
@@ -117,7 +112,7 @@ func (p *replica) assemble(traces *telemetry.Traces) error {
 			o.Election = p.election()
 		}
 	}
-	rules, err := p.rules(&o)
+	judged, err := p.judgement(&o)
 	if err != nil {
 		return err
 	}
@@ -127,33 +122,13 @@ func (p *replica) assemble(traces *telemetry.Traces) error {
 	if err := errors.Join(p.add(p.controller.Run), p.manager.AddReadyzCheck("compiled", p.ready)); err != nil {
 		return err
 	}
-	if rules != nil {
-		err = p.judge(rules)
+	if p.judges() {
+		err = p.judge(judged)
 	}
 	if server != nil {
 		err = errors.Join(err, p.listen(server))
 	}
 	return err
-}
-
-// rules makes the rules that objects are judged by, with what they may ask for; nil
-// where this replica judges none.
-func (p *replica) rules(o *controller.Options) (*policies.Live, error) {
-	if !p.does(roleWebhook) || p.webhookCert == "" {
-		return nil, nil
-	}
-	rules, trust, err := p.live()
-	if err != nil {
-		return nil, err
-	}
-	o.Seen = func(changes []feed.Change) { p.keep(rules.Inventory(), changes) }
-	for _, source := range p.policy.sources {
-		err = errors.Join(err, p.add(func(ctx context.Context) error {
-			policies.Follow(ctx, source, trust, 5*time.Second, rules.Set)
-			return nil
-		}))
-	}
-	return rules, errors.Join(err, p.add(rules.Run))
 }
 
 // add has the manager run something until it stops.
@@ -225,68 +200,4 @@ func (p *replica) election() *controller.Election {
 		host = "meshknot"
 	}
 	return &controller.Election{Namespace: p.namespace, Identity: fmt.Sprintf("%s_%d_%d", host, os.Getpid(), time.Now().UnixNano())}
-}
-
-// judge serves admission and conversion.
-func (p *replica) judge(rules *policies.Live) error {
-	certificate := webhook.NewCertificate(p.webhookCert)
-	pipeline := all.Pipeline()
-	world := p.controller.World()
-	handler := webhook.New(world, rules, webhook.NewBindings(pipeline, world), webhook.Options{Schemas: pipeline.Schemas(), Namespace: p.namespace,
-		DenyOpening: p.denyOpening, DenyDangling: p.denyDangling, Observer: p.metrics})
-	lis, err := net.Listen("tcp", p.controllerFlags.webhook)
-	if err != nil {
-		return err
-	}
-	conf := certificate.TLS()
-	if !p.http2 {
-		conf.NextProtos = []string{"http/1.1"}
-	}
-	server := &http.Server{Handler: handler, TLSConfig: conf, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
-	p.log.Info("listening", "address", lis.Addr().String())
-	return errors.Join(
-		p.add(func(ctx context.Context) error { return certificate.Run(ctx, 10*time.Second) }),
-		p.add(func(ctx context.Context) error { return serveTLS(ctx, server, lis) }),
-		p.manager.AddReadyzCheck("certificate", func(*http.Request) error { return certificate.Ready() }))
-}
-
-// serveTLS serves until ctx ends, and then lets the requests come to an end.
-func serveTLS(ctx context.Context, s *http.Server, lis net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.ServeTLS(lis, "", "") }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err := s.Shutdown(bounded)
-	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
-}
-
-// keep brings the objects that rules may ask for up to date.
-func (p *replica) keep(inventory *policies.Inventory, changes []feed.Change) {
-	var put []policies.Object
-	var gone []report.Ref
-	for _, c := range changes {
-		if c.Deleted {
-			gone = append(gone, c.ID.Ref(""))
-			continue
-		}
-		var value map[string]any
-		if len(c.JSON) == 0 || json.Unmarshal(c.JSON, &value) != nil {
-			continue
-		}
-		policies.Trim(value)
-		put = append(put, policies.NewObject(value))
-	}
-	inventory.Delete(gone...)
-	if err := inventory.Put(put...); err != nil {
-		p.log.Warn("rules do not see some objects", "error", err)
-	}
 }

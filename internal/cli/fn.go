@@ -38,7 +38,7 @@ that a second run changes nothing.
 
 A finding at or above failOn ends with status 1; what may not be applied then is
 what was there before.`,
-		Example: "  meshknot fn -f examples/gitops/function/resourcelist.yaml",
+		Example: "  meshknot fn -f deploy/gitops/function/resourcelist.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if file == "" || file == "-" {

@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/report"
@@ -28,20 +27,6 @@ const (
 	clusterTries   = 3       // of a list that expires while it is read
 )
 
-// clusterConfig finds out how a cluster is reached, as kubectl does.
-func clusterConfig(kubeconfig string) (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, cannot("--against cluster: %w", err)
-	}
-	config.QPS, config.Burst = 50, 100
-	config.UserAgent = "meshknot/" + Version
-	config.WarningHandler = rest.NoWarnings{}
-	return config, nil
-}
-
 // clusterReader reads every object of the kinds that are known.
 type clusterReader struct {
 	decoder   *input.Decoder
@@ -54,10 +39,12 @@ type clusterReader struct {
 // readCluster reads what is in force. What an API server holds that meshknot cannot
 // decode is told and left out, for nothing is made of it there either.
 func (a *app) readCluster(ctx context.Context, kubeconfig string) (given, error) {
-	config, err := clusterConfig(kubeconfig)
+	config, err := (&clusterFlags{kubeconfig: kubeconfig}).config()
 	if err != nil {
 		return given{}, err
 	}
+	config.QPS, config.Burst = 50, 100
+	config.WarningHandler = rest.NoWarnings{}
 	r := clusterReader{decoder: input.NewDecoder(input.Options{Schemas: schemas()}, typedGroups...)}
 	if r.discovery, err = discovery.NewDiscoveryClientForConfig(config); err != nil {
 		return given{}, cannot("--against cluster: %w", err)

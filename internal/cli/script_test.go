@@ -40,7 +40,12 @@ func TestScripts(t *testing.T) {
 const repository = "../.."
 
 func copyExamples(dir string) error {
-	return os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(repository, "examples")))
+	for _, folder := range []string{"examples", filepath.Join("deploy", "gitops")} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(repository, folder))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func wantStatus(ts *testscript.TestScript, neg bool, args []string) {

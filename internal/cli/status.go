@@ -57,31 +57,7 @@ sync.`,
 			if len(in.files) == 0 || of.watch {
 				return cannot("say what is asked for: -f FILE, --cluster [--watch] or proxies [--watch]")
 			}
-			set, store, found, err := in.load(a)
-			if err != nil {
-				return err
-			}
-			objects, err := statuses(all.Status(store))
-			if err != nil {
-				return status{exitCannot, err}
-			}
-			if err := a.showStatuses(objects, output); err != nil {
-				return err
-			}
-			if err := a.show(set, found, findingFlags{color: color}, report.Warning); err != nil {
-				return err
-			}
-			refused := 0
-			for _, o := range objects {
-				if !o.good() {
-					refused++
-				}
-			}
-			fmt.Fprintf(a.err, "%s, %d not accepted as a whole.\n", counted(len(objects), "object"), refused)
-			if err := conclude(found, report.Error); err != nil || refused == 0 {
-				return err
-			}
-			return status{code: exitNo}
+			return a.showFiles(in, output, color)
 		},
 	}
 	in.register(c)
@@ -93,6 +69,35 @@ sync.`,
 	complete(c, "output", formats...)
 	complete(c, "color", "auto", "always", "never")
 	return c
+}
+
+// showFiles shows what becomes of the objects of files.
+func (a *app) showFiles(in inputFlags, output, color string) error {
+	set, store, found, err := in.load(a)
+	if err != nil {
+		return err
+	}
+	objects, err := statuses(all.Status(store))
+	if err != nil {
+		return status{exitCannot, err}
+	}
+	if err := a.showStatuses(objects, output); err != nil {
+		return err
+	}
+	if err := a.show(set, found, findingFlags{color: color}, report.Warning); err != nil {
+		return err
+	}
+	refused := 0
+	for _, o := range objects {
+		if !o.good() {
+			refused++
+		}
+	}
+	fmt.Fprintf(a.err, "%s, %d not accepted as a whole.\n", counted(len(objects), "object"), refused)
+	if err := conclude(found, report.Error); err != nil || refused == 0 {
+		return err
+	}
+	return status{code: exitNo}
 }
 
 // statusObject is an object with its status, as an API server shows it.

@@ -50,6 +50,7 @@ type subject struct {
 	generation  int64
 	rejected    bool
 	found       report.Report // of decoding it
+	audited     report.Report // what rules have against it
 	made        []engine.Made
 	bindings    []service // that concern it, sorted
 	programming func(service, []translators.Artifact) condition
@@ -85,7 +86,7 @@ func (s subject) status() v1alpha1.TranslationReportStatus {
 		ObservedGeneration: s.generation,
 	}
 	own := s.own()
-	out.Findings = findings(own)
+	out.Findings = findings(slices.Concat(own, s.audited))
 	for _, b := range s.bindings[:min(len(s.bindings), 16)] {
 		out.Backends = append(out.Backends, s.backend(b, own))
 	}

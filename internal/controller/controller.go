@@ -25,6 +25,7 @@ import (
 	"github.com/meshknot/meshknot/internal/telemetry"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 // Options are what a Controller is made of.
@@ -44,7 +45,10 @@ type Options struct {
 	Election *Election
 	// Seen, if set, is told of every batch before it is compiled, with the JSON of
 	// every object.
-	Seen    func([]feed.Change)
+	Seen func([]feed.Change)
+	// Audit, if set, is run while this replica leads, until its context ends. It gives
+	// what rules have against objects, all of it, each time when it has looked.
+	Audit   func(ctx context.Context, give func(map[report.Ref]report.Report))
 	Metrics *telemetry.Metrics
 	Traces  *telemetry.Traces
 	Log     *slog.Logger
@@ -125,7 +129,10 @@ func (c *Controller) lead(ctx context.Context) {
 	var g errgroup.Group
 	g.Go(func() error { c.loop.publisher.lead(ctx); return nil })
 	g.Go(func() error { c.loop.writer.lead(ctx); return nil })
+	if c.o.Audit != nil {
+		g.Go(func() error { c.o.Audit(ctx, c.loop.hear(ctx)); return nil })
+	}
 	tell(true, ctx.Done())
-	_ = g.Wait() // neither fails
+	_ = g.Wait() // none fails
 	tell(false, c.loop.ended)
 }

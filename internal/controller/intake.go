@@ -84,6 +84,7 @@ func (l *loop) leave(id input.ID) {
 	delete(l.deferred, id)
 	delete(l.events, id)
 	delete(l.todo, id)
+	delete(l.audit.found, id)
 	if l.proxies != nil {
 		l.proxies.forget(s.ref())
 	}
@@ -165,6 +166,7 @@ func (l *loop) report(c feed.Change) {
 	}
 	l.writer.saw(t, c.Meta.ResourceVersion, digestOf(timeless(r.Status)))
 	l.orphans[t] = r.Status.Source
+	l.audit.recall(sourceID(r.Status.Source, t.namespace), r.Status.Findings)
 	if l.leading && l.compiled {
 		l.orphan(t)
 	}

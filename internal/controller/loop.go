@@ -29,7 +29,8 @@ import (
 //  4. proxies have acknowledged or refused something, come or gone;
 //  5. this replica leads, or no longer does;
 //  6. the clock: a waiver expires;
-//  7. the end.
+//  7. an audit has looked at everything;
+//  8. the end.
 //
 // What follows of them for reports is put on a list and worked off in portions
 // between them, so that none of them waits long.
@@ -84,6 +85,7 @@ type loop struct {
 	todoBindings   bool
 	// deferred are those whose report waits a little for what is under way.
 	deferred map[input.ID]time.Time
+	audit    audit
 	leading  bool
 	compiled bool
 
@@ -122,7 +124,7 @@ func newLoop(o Options, f Feed, s Server, w *World, client dynamic.Interface, di
 		bindings: map[string]*bound{}, namespaces: map[string]map[string]string{}, here: map[string][]service{}, withheld: map[string]bool{},
 		sources: map[input.ID]*source{}, told: map[ir.Key][]input.ID{}, todo: map[input.ID]bool{}, awaiting: map[input.ID]bool{},
 		lastUsable: map[string]binding.Binding{}, terms: map[string]terms{}, orphans: map[topic]v1alpha1.SourceReference{},
-		deferred: map[input.ID]time.Time{}, introduced: map[string]bool{}, programmed: map[string]stated{},
+		audit: newAudit(o.Audit != nil), deferred: map[input.ID]time.Time{}, introduced: map[string]bool{}, programmed: map[string]stated{},
 		subresources: newSubresources(disco), started: time.Now(),
 		shared: shared{}, events: events[input.ID]{}, held: map[string]*backlog{},
 	}
@@ -171,11 +173,13 @@ func (l *loop) run(ctx context.Context) {
 			l.lead(leading)
 		case <-clock.C:
 			l.rebind(ctx)
+		case found := <-l.audit.rounds:
+			l.audited(found)
 		case <-l.more():
 			l.work(portion)
 		}
 		l.release(false)
-		l.idle.Store(l.leading && l.compiled && len(l.todo) == 0 && len(l.deferred) == 0 && !l.todoBindings && len(l.retired) == 0)
+		l.idle.Store(l.leading && l.compiled && len(l.todo) == 0 && len(l.deferred) == 0 && !l.todoBindings && len(l.retired) == 0 && l.audit.heard())
 		clock.Reset(l.next())
 	}
 }
@@ -311,6 +315,8 @@ func (l *loop) lead(leading bool) {
 	if leading {
 		clear(l.events) // of what another one has written
 		l.all()
+	} else {
+		l.unaudited()
 	}
 }
 

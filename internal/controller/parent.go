@@ -50,7 +50,7 @@ func (p *publisher) retract(ctx context.Context, deletes []task) {
 // undeclared tells the parents of tasks where differs says so, and returns which
 // tasks they were not told of.
 func (p *publisher) undeclared(ctx context.Context, tasks []task, differs func(known, now map[place]bool) bool) func(task) bool {
-	failed := map[string]bool{}
+	failed := map[string]error{}
 	seen := map[string]bool{}
 	for _, t := range tasks {
 		s, ok := p.sinks[t.sink].(parent)
@@ -67,16 +67,17 @@ func (p *publisher) undeclared(ctx context.Context, tasks []task, differs func(k
 		cancel()
 		if err != nil {
 			p.metrics.Wrote(t.sink, "error")
-			failed[t.binding] = true
+			failed[t.binding] = err
 			continue
 		}
 		p.declared[t.owner] = now
 	}
 	return func(t task) bool {
-		if !failed[t.binding] {
+		err := failed[t.binding]
+		if err == nil {
 			return false
 		}
-		p.postpone(t)
+		p.postpone(t, err)
 		return true
 	}
 }
@@ -99,12 +100,12 @@ func (p *publisher) members(binding, kind string) (ids []translators.ID, places 
 }
 
 // postpone has something tried again later.
-func (p *publisher) postpone(t task) {
+func (p *publisher) postpone(t task, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if it := p.items[t.slot]; it != nil && it.turn == t.turn {
 		it.fails++
 		it.due = time.Now().Add(p.wait(it.fails, Failed))
-		p.settle(t.slot, it, Outcome{Failed, "what kinds and namespaces the binding has could not be noted on it"})
+		p.settle(t.slot, it, Outcome{Failed, "what kinds and namespaces the binding has could not be noted on it: " + why.Error()})
 	}
 }

@@ -125,7 +125,7 @@ func (l *loop) patience() {
 // subject collects what there is to be said of a source.
 func (l *loop) subject(src *source) subject {
 	s := subject{ref: src.ref(), version: src.meta.Version, uid: src.meta.UID, generation: src.meta.Generation,
-		rejected: src.rejected, found: src.found}
+		rejected: src.rejected, found: src.found, audited: l.audit.found[src.id]}
 	concerned := map[string]service{}
 	for _, b := range l.here[src.id.Namespace] {
 		concerned[b.binding] = b

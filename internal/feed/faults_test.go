@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
 
 	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/test/lab"
@@ -99,7 +100,7 @@ func TestRelist(t *testing.T) {
 		return slices.Equal(f.names(x.kind), []string{"a", "c", "d"}) && slices.Equal(f.gone(), []string{"b"})
 	})
 	for name, want := range map[string]int{"a": 0, "b": 1} {
-		if n := w.count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/" + name); n != want {
+		if n := w.Count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/" + name); n != want {
 			t.Errorf("%s was asked for %d times, expected %d", name, n, want)
 		}
 	}
@@ -138,7 +139,7 @@ func TestEmptyList(t *testing.T) {
 		return again(a, r)
 	})
 	each := func(name string) int {
-		return w.count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/" + name)
+		return w.Count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/" + name)
 	}
 	eventually(t, "each asked for", func() bool { return each("a") > 0 && each("b") > 0 && each("c") > 0 })
 	f.untroubled(t, x.kind)
@@ -161,10 +162,9 @@ func (w *way) newest(t *testing.T, x thing) string {
 // ask reads an answer as the administrator.
 func (w *way) ask(t *testing.T, path string) []byte {
 	t.Helper()
-	q, err := http.NewRequest(http.MethodGet, w.URL+path, nil)
+	client, err := rest.HTTPClientFor(w.admin)
 	must(t, err)
-	q.Header.Set("Authorization", "Bearer "+w.admin.BearerToken)
-	r, err := http.DefaultClient.Do(q)
+	r, err := client.Get(w.admin.Host + path)
 	must(t, err)
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
@@ -202,8 +202,8 @@ func TestDefinitionRemoved(t *testing.T) {
 			must(t, x.kube.Delete(x.crd()))
 			eventually(t, "definition that is gone", func() bool { return !f.state(x.kind).Served })
 			f.troubled(t, x.kind, "not served any more")
-			looks := w.count("GET /apis")
-			eventually(t, "several looks", func() bool { return w.count("GET /apis") > looks+5 })
+			looks := w.Count("GET /apis")
+			eventually(t, "several looks", func() bool { return w.Count("GET /apis") > looks+5 })
 			if s := f.state(x.kind); s.Objects != 3 || s.Kept != 3 || len(f.gone()) > 0 {
 				t.Errorf("%+v, gone %v", s, f.gone())
 			}
@@ -233,7 +233,7 @@ func TestDefinitionReplaced(t *testing.T) {
 		must(t, x.kube.Apply(x.object(name, i)))
 	}
 	f.untroubled(t, x.kind)
-	if n := w.count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/a"); n > 0 || len(f.gone()) > 0 {
+	if n := w.Count("GET /apis/" + x.group + "/v1/namespaces/default/" + x.resource + "/a"); n > 0 || len(f.gone()) > 0 {
 		t.Errorf("asked for %d times before the grace was over, gone %v", n, f.gone())
 	}
 }

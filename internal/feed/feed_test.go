@@ -156,7 +156,7 @@ func TestPages(t *testing.T) {
 	})
 	f := run(t, w.as(""), x.options()).synced(t)
 	eventually(t, "all of them", func() bool { return len(f.names(x.kind)) == many })
-	if n := w.count("GET " + x.path()); n != 2 {
+	if n := w.Count("GET " + x.path()); n != 2 {
 		t.Errorf("%d pages", n)
 	}
 	if c := f.change(x.kind, "o007"); number(c) != 7 || !strings.Contains(string(c.JSON), `"kind":"Page"`) {

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +13,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/test/lab"
@@ -73,100 +69,36 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// way is what stands between a feed and the API server: it hands requests and
-// answers through, and can be told not to.
+// way is what stands between a feed and the API server.
 type way struct {
-	*httptest.Server
+	*lab.Way
 	admin *rest.Config
-
-	mu   sync.Mutex
-	down bool
-	// instead answers a request and reports true, or leaves it alone.
-	instead func(http.ResponseWriter, *http.Request) bool
-	cuts    map[int]context.CancelFunc
-	next    int
-	// asked counts requests by "method path", watches as WATCH, and streamed lists as STREAM.
-	asked map[string]int
 }
 
 func wayTo(tb testing.TB, k *lab.Kube) *way {
 	tb.Helper()
-	admin, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig)
+	admin, err := k.Config()
 	must(tb, err)
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: admin.TLSClientConfig})
+	w, err := k.Way()
 	must(tb, err)
-	target, err := url.Parse(k.URL)
-	must(tb, err)
-	w := &way{admin: admin, cuts: map[int]context.CancelFunc{}, asked: map[string]int{}}
-	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:     transport,
-		FlushInterval: -1,
-		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
-	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(a http.ResponseWriter, r *http.Request) { w.serve(proxy, a, r) }))
-	w.Config.ErrorLog = nil
-	w.Start()
-	tb.Cleanup(func() { w.cut(); w.Close() })
-	return w
-}
-
-func (w *way) serve(proxy http.Handler, a http.ResponseWriter, r *http.Request) {
-	ctx, cut := context.WithCancel(r.Context())
-	defer cut()
-	w.mu.Lock()
-	id, down, instead := w.next, w.down, w.instead
-	w.next++
-	w.cuts[id] = cut
-	verb := r.Method
-	switch {
-	case r.URL.Query().Has("sendInitialEvents"):
-		verb = "STREAM"
-	case r.URL.Query().Has("watch"):
-		verb = "WATCH"
-	}
-	w.asked[verb+" "+r.URL.Path]++
-	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		delete(w.cuts, id)
-		w.mu.Unlock()
-	}()
-	switch {
-	case down:
-		panic(http.ErrAbortHandler)
-	case instead != nil && instead(a, r):
-	default:
-		proxy.ServeHTTP(a, r.WithContext(ctx))
-	}
-}
-
-// cut breaks every connection there is.
-func (w *way) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.cuts {
-		c()
-	}
+	tb.Cleanup(w.Cut)
+	return &way{w, admin}
 }
 
 // set has the server gone, or other answers given, and breaks what is under way.
+// Instead answers a request and reports true, or leaves it alone.
 func (w *way) set(down bool, instead func(http.ResponseWriter, *http.Request) bool) {
-	w.mu.Lock()
-	w.down, w.instead = down, instead
-	w.mu.Unlock()
-	w.cut()
-}
-
-func (w *way) count(what string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.asked[what]
+	w.Set(down, func(a http.ResponseWriter, r *http.Request, pass http.HandlerFunc) {
+		if instead == nil || !instead(a, r) {
+			pass(a, r)
+		}
+	})
 }
 
 // as is how a user reaches the server; nobody is the administrator.
 func (w *way) as(user string) *rest.Config {
-	c := &rest.Config{Host: w.URL, BearerToken: w.admin.BearerToken}
+	c := rest.CopyConfig(w.admin)
+	c.Host = w.URL
 	if user != "" {
 		c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
 	}

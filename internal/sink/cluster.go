@@ -68,7 +68,9 @@ func NewCluster(config *rest.Config, o ClusterOptions) (*Cluster, error) {
 }
 
 // List returns what is an owner's. An error means that it is not known: that a
-// kind is not served is none, for nothing of it is there.
+// kind is not served is none, for nothing of it is there. Nor is it one that a kind may
+// not be listed, for rights are given for the back ends that are used: what is there of
+// it stays as it is, and to Put something of it says that it is forbidden.
 func (c *Cluster) List(ctx context.Context, owner Owner) ([]Stored, error) {
 	part := owner.part()
 	seen := map[place]bool{}
@@ -94,6 +96,7 @@ func (c *Cluster) List(ctx context.Context, owner Owner) ([]Stored, error) {
 		switch {
 		case noPath(err): // it was served a moment ago
 			c.served.forget(k)
+		case apierrors.IsForbidden(err): // see below
 		case err != nil:
 			return nil, fmt.Errorf("listing %s of MeshBinding %s: %w", k.Kind, owner.Binding, err)
 		}

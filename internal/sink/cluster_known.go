@@ -88,6 +88,9 @@ func (c *Cluster) look(ctx context.Context, client dynamic.ResourceInterface, at
 	if apierrors.IsNotFound(err) && !noPath(err) {
 		return known{}, nil
 	}
+	if apierrors.IsForbidden(err) { // to read it, which says nothing against the object
+		return known{}, fmt.Errorf("%s may not be read: %v", at.name, err)
+	}
 	if err != nil {
 		return known{}, err
 	}

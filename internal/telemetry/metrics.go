@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 // Metrics are the numbers of a running controller. The values of every label come
@@ -29,6 +31,9 @@ type Metrics struct {
 	answers      *prometheus.CounterVec
 	answering    prometheus.Histogram
 	settled      atomic.Pointer[func() bool]
+	rules        prometheus.Gauge
+	sources      *prometheus.GaugeVec
+	audited      *prometheus.GaugeVec
 }
 
 // Loss is what the gauge of losses tells apart.
@@ -67,12 +72,16 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		answers: counter("meshknot_admission_requests_total", "Requests that were judged.", "kind", "operation", "decision"),
 		answering: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "meshknot_admission_duration_seconds",
 			Help: "How long a request was judged.", Buckets: latency}),
+		rules:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "meshknot_rules", Help: "Rules in Rego in force."}),
+		sources: gauge("meshknot_rule_sources", "Sources of rules by state: good, or broken, of which the last good rules stay in force.", "state"),
+		audited: gauge("meshknot_audit_findings", "What rules have against the objects that there are, as of the last audit; of the leader.", "severity"),
 	}
 	settled := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "meshknot_settled",
 		Help: "1 while this replica writes and has nothing left to write or to say, as far as it knows."}, m.isSettled)
 	var err error
 	for _, c := range []prometheus.Collector{settled, m.steps, m.translations, m.losses, m.objects, m.trouble, m.writes, m.reports,
-		m.toWrite, m.toAck, m.leader, m.ready, m.clients, m.pushes, m.acks, m.nacks, m.answers, m.answering} {
+		m.toWrite, m.toAck, m.leader, m.ready, m.clients, m.pushes, m.acks, m.nacks, m.answers, m.answering,
+		m.rules, m.sources, m.audited} {
 		err = errors.Join(err, r.Register(c))
 	}
 	return m, err
@@ -171,6 +180,22 @@ func (m *Metrics) Refused(typeURL string, n uint64) { m.nacks.WithLabelValues(ty
 func (m *Metrics) Answered(kind, operation, verdict string, took time.Duration) {
 	m.answers.WithLabelValues(kind, operation, verdict).Inc()
 	m.answering.Observe(took.Seconds())
+}
+
+// Rules notes how many rules are in force, and how many of their sources are in order
+// and how many are not.
+func (m *Metrics) Rules(inForce, good, broken int) {
+	m.rules.Set(float64(inForce))
+	m.sources.WithLabelValues("good").Set(float64(good))
+	m.sources.WithLabelValues("broken").Set(float64(broken))
+}
+
+// Audited notes how many findings of each severity the last audit had; of a replica
+// that no longer leads, none.
+func (m *Metrics) Audited(found map[report.Severity]int) {
+	for _, s := range []report.Severity{report.Error, report.Warning, report.Info} {
+		m.audited.WithLabelValues(string(s)).Set(float64(found[s]))
+	}
 }
 
 func number(b bool) float64 {

@@ -39,6 +39,9 @@ func (s *show) run() {
 		if err != nil {
 			s.failed = true
 			fmt.Fprintf(s.w, "  FAILED\n    %s\n", strings.ReplaceAll(err.Error(), "\n", "\n    "))
+			if s.controller != nil {
+				fmt.Fprintf(s.w, "The controller said last:\n%s\n", s.controller.Said(10))
+			}
 			return
 		}
 		fmt.Fprintf(s.w, ": %s (%.1f s)\n", word, time.Since(began).Seconds())
@@ -63,7 +66,7 @@ func (s *show) steps() []step {
 		{"meshknot plan -f istio.yaml --against cluster", s.plan},
 		{"the MeshBinding is applied with Istio", s.exchange},
 		{"kubectl get translationreports -n shop", s.reports},
-		{"Envoy's configuration stays for half a minute, then it goes", s.pruned},
+		{"the Envoys, whom nobody is to serve any more", s.pruned},
 		{"the MeshBinding is deleted", s.unbind},
 	}
 }

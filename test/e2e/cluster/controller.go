@@ -22,8 +22,8 @@ type Controller struct {
 	lab *lab.Lab
 	// Health, Metrics, XDS, Admin and Webhook are ports of loopback.
 	Health, Metrics, XDS, Admin, Webhook int32
-	// authority signs the webhook's certificate, PEM.
-	authority []byte
+	// Authority signs the webhook's certificate, PEM.
+	Authority []byte
 }
 
 // Controller starts a replica with a webhook, which the API server is not told of
@@ -61,7 +61,7 @@ func (r *Controller) certify() (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if r.authority, err = os.ReadFile(files.CA); err != nil {
+	if r.Authority, err = os.ReadFile(files.CA); err != nil {
 		return "", err
 	}
 	if dir, err = r.lab.NewDir("webhook"); err != nil {
@@ -83,7 +83,7 @@ func (r *Controller) certify() (dir string, err error) {
 // it is asked about a report, which only the controller may write.
 func (c *Cluster) Register(r *Controller) error {
 	text, err := json.Marshal(webhook.Registration{Namespace: Namespace, Account: "system:serviceaccount:" + Namespace + ":" + Account,
-		URL: "https://localhost:" + fmt.Sprint(r.Webhook), CABundle: r.authority}.Configuration())
+		URL: "https://localhost:" + fmt.Sprint(r.Webhook), CABundle: r.Authority}.Configuration())
 	if err != nil {
 		return err
 	}

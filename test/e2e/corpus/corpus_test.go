@@ -89,6 +89,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	w.apply(everyMesh)
+	w.grant("linkerd", "consul")
 	w.controller("--consul-address=" + w.consul.HTTP)
 	var refused strings.Builder
 	for _, set := range []string{"osm", "traefik-mesh", "controller-sdk", "adapter-istio"} {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshknot/meshknot/crds/v1alpha1"
+	"github.com/meshknot/meshknot/deploy"
 	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/test/e2e/cluster"
@@ -56,6 +58,27 @@ func newWorld(t *testing.T, programs ...string) *world {
 	return w
 }
 
+// grant gives the controller what the chart does where more back ends are enabled than
+// by default.
+func (w *world) grant(names ...string) {
+	w.t.Helper()
+	for _, g := range deploy.Grants() {
+		if !slices.Contains(names, g.Name) {
+			continue
+		}
+		role := cluster.Object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "test-"+g.Name)
+		role["rules"] = g.Rules
+		bound := cluster.Object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "test-"+g.Name)
+		bound["roleRef"] = lab.Object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "test-" + g.Name}
+		bound["subjects"] = []any{lab.Object{"kind": "ServiceAccount", "namespace": cluster.Namespace, "name": cluster.Account}}
+		for _, o := range []lab.Object{role, bound} {
+			if err := w.Apply(o); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // follow finds in which version each kind is read: the one that is preferred of those
 // that the translation knows.
 func (w *world) follow() {
@@ -68,7 +91,7 @@ func (w *world) follow() {
 			versions = []string{"v1", "v1beta1", "v1alpha4", "v1alpha3", "v1alpha2"}
 		}
 		for _, v := range versions {
-			if _, err := w.List(schema.GroupVersion{Group: k.Group, Version: v}.String(), k.Kind, ""); err == nil {
+			if w.serves(schema.GroupVersion{Group: k.Group, Version: v}.String(), k.Kind) {
 				w.followed = append(w.followed, schema.GroupVersionKind{Group: k.Group, Version: v, Kind: k.Kind})
 				break
 			}
@@ -76,10 +99,22 @@ func (w *world) follow() {
 	}
 }
 
-// controller starts a replica.
+// serves reports whether a kind is served in a version, once that can be told: a server
+// whose definitions are new asks for patience.
+func (w *world) serves(apiVersion, kind string) bool {
+	w.t.Helper()
+	var err error
+	w.eventually("an answer about "+kind, func() (bool, any) {
+		_, err = w.List(apiVersion, kind, "")
+		return !lab.IsStatus(err, http.StatusTooManyRequests), err
+	})
+	return err == nil
+}
+
+// controller starts a replica that judges nothing.
 func (w *world) controller(args ...string) *cluster.Controller {
 	w.t.Helper()
-	r, err := w.Controller(args...)
+	r, err := w.Controller(append([]string{"--roles=xds,writer"}, args...)...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

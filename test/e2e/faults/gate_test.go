@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/test/lab"
@@ -29,6 +30,8 @@ type gate struct {
 	late bool
 	end  func()
 	dead chan struct{}
+	// stale counts the reads that any version is good enough for.
+	stale atomic.Int64
 }
 
 // write is a request that changes something.
@@ -64,6 +67,9 @@ func (g *gate) over(a http.ResponseWriter, r *http.Request, pass http.HandlerFun
 			g.mu.Unlock()
 		}
 	}()
+	if r.URL.Query().Get("resourceVersion") == "0" {
+		g.stale.Add(1)
+	}
 	if changes(r) {
 		g.change(kept, r, pass)
 		return
@@ -122,13 +128,19 @@ func (g *gate) killAt(n int, late bool, p *cluster.Controller) <-chan struct{} {
 	return g.dead
 }
 
-// spare lets everything through from now on.
-func (g *gate) spare() {
+// spare lets everything through from now on, unless the controller is being killed.
+// It waits until it is dead then, and reports it.
+func (g *gate) spare() (killed bool) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.left != dying {
+	if killed = g.left == dying; !killed {
 		g.left = -1
 	}
+	dead := g.dead
+	g.mu.Unlock()
+	if killed {
+		<-dead
+	}
+	return killed
 }
 
 // revive lets a new controller write.

@@ -130,19 +130,13 @@ func (w *world) killed(r **cluster.Controller, s step, n int, late bool, kinds [
 	w.eventually(what, func() (bool, any) {
 		select {
 		case <-dead:
-			killed = true
 			return true, nil
 		default:
 		}
 		d := w.differs(kinds, want)
 		return d == "", d
 	})
-	w.gate.spare()
-	select {
-	case <-dead: // by a write that came meanwhile
-		killed = true
-	default:
-	}
+	killed = w.gate.spare()
 	if killed {
 		w.gate.revive()
 		*r = w.replica("--roles=writer")

@@ -7,9 +7,12 @@ package faults
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/test/lab"
@@ -62,9 +65,7 @@ func newWorld(t *testing.T, o lab.KubeOptions, definitions ...lab.CRDs) *world {
 	c, err := cluster.Start(lab.ForTest(t), o, definitions...)
 	w := &world{T: t, Cluster: c}
 	w.must(err)
-	text, err := os.ReadFile(cluster.Path("examples", "bookstore", "shop.yaml"))
-	w.must(err)
-	w.must(c.ApplyYAML(bookstore + string(text)))
+	w.bookstore()
 	own, err := c.ServiceAccount(cluster.Namespace, cluster.Account)
 	w.must(err)
 	w.gate, err = newGate(c.Kube)
@@ -77,7 +78,15 @@ func newWorld(t *testing.T, o lab.KubeOptions, definitions ...lab.CRDs) *world {
 // everything is what most worlds have.
 var everything = []lab.CRDs{lab.GatewayAPICRDs, lab.IstioCRDs}
 
-const bookstore = `
+// bookstore applies who is there.
+func (w *world) bookstore() {
+	w.Helper()
+	text, err := os.ReadFile(cluster.Path("examples", "bookstore", "shop.yaml"))
+	w.must(err)
+	w.must(w.ApplyYAML(accounts + string(text)))
+}
+
+const accounts = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {mesh: here}}
@@ -91,6 +100,17 @@ kind: ServiceAccount
 metadata: {name: reviews, namespace: shop}
 ---
 `
+
+// administrator is a client for what the lab has no method for.
+func (w *world) administrator() *http.Client {
+	w.Helper()
+	cfg, err := w.Config()
+	w.must(err)
+	client, err := rest.HTTPClientFor(cfg)
+	w.must(err)
+	w.Cleanup(client.CloseIdleConnections)
+	return client
+}
 
 func (w *world) must(err error) {
 	w.Helper()
@@ -153,6 +173,17 @@ func target() lab.Object {
 
 // split is the TrafficSplit of reviews.
 func split(v1, v2 int) lab.Object { return cluster.Split(v1, v2) }
+
+// regroup applies the group with other methods, and waits until it was read, and with
+// it all that was before it.
+func (w *world) regroup(methods ...any) {
+	w.Helper()
+	generation := w.apply(group(methods...))
+	w.eventually("edit of another kind", func() (bool, any) {
+		said := w.Report(specsGroup, "HTTPRouteGroup", shop, "reviews-api", binding)
+		return said.Generation == generation, said
+	})
+}
 
 // splitReport is what is said of it on a binding.
 func (w *world) splitReport(of string) cluster.Report {

@@ -17,7 +17,7 @@ import (
 	"github.com/meshknot/meshknot/test/lab"
 )
 
-const examples = "../../../examples/gitops"
+const examples = "../../../deploy/gitops"
 
 // program puts meshknot where a shell finds it.
 func program(t *testing.T, l *lab.Lab) string {
@@ -164,7 +164,7 @@ func TestFlux(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	if said, err := exec.Command("diff", "-r", examples+"/flux/rendered", out).CombinedOutput(); err != nil {
-		t.Errorf("examples/gitops/flux/rendered is stale:\n%s", said)
+		t.Errorf("deploy/gitops/flux/rendered is stale:\n%s", said)
 	}
 }
 

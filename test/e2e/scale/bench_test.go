@@ -7,7 +7,11 @@ import (
 	"github.com/meshknot/meshknot/test/scale"
 )
 
-const within = 30 * time.Second
+// within is how long a process may take to end, settling how long everything to be written.
+const (
+	within   = 30 * time.Second
+	settling = 3 * time.Minute
+)
 
 // many is a mesh of 10,000 objects.
 var many = scale.Mesh{Services: 1250, Splits: true}
@@ -22,8 +26,10 @@ func BenchmarkStart(b *testing.B) {
 			for b.Loop() {
 				before := len(w.wrote())
 				r := w.start()
-				ready := r.peak()
+				ready, cpu := r.peak(), r.cpu()
+				b.ReportMetric(cpu, "cpu-s-ready")
 				r.settle()
+				b.ReportMetric(r.cpu(), "cpu-s-settled")
 				b.ReportMetric(r.ready.Seconds(), "s-ready")
 				b.ReportMetric(time.Since(r.started).Seconds(), "s-settled")
 				b.ReportMetric(ready, "MiB-ready")

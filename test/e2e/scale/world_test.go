@@ -110,7 +110,7 @@ func (w *world) start(args ...string) *replica {
 // settle waits until the controller has nothing left to do.
 func (r *replica) settle() {
 	r.world.Helper()
-	r.world.must(r.world.Lab.Eventually("controller that has written everything", 5*time.Minute, func() bool { return r.Metric("meshknot_settled") == "1" }))
+	r.world.must(r.world.Lab.Eventually("controller that has written everything", settling, func() bool { return r.Metric("meshknot_settled") == "1" }))
 }
 
 // peak is the most memory that the process had resident, in MiB.
@@ -122,6 +122,21 @@ func (r *replica) peak() float64 {
 	n, err := strconv.Atoi(strings.Fields(rest)[0])
 	r.world.must(err)
 	return float64(n) / 1024
+}
+
+// cpu is the processor time that the process has taken, in seconds.
+func (r *replica) cpu() float64 {
+	r.world.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.PID()))
+	r.world.must(err)
+	_, rest, _ := strings.Cut(string(text), ") ")
+	ticks := 0
+	for _, field := range strings.Fields(rest)[11:13] { // of itself and of the kernel for it
+		n, err := strconv.Atoi(field)
+		r.world.must(err)
+		ticks += n
+	}
+	return float64(ticks) / 100
 }
 
 // numbers are the values of the metrics whose names begin so.

@@ -29,12 +29,26 @@
 {{- with .Values.webhook }}
 {{- if .enabled }}
 - --webhook-bind-address=:{{ .port }}
+{{- if eq .certificates.mode "given" }}
 - --webhook-cert-path=/var/run/meshknot/webhook
+{{- else }}
+- --webhook-secret={{ include "meshknot.certificate" $ }}
+- --webhook-service={{ include "meshknot.fullname" $ }}-webhook
+- --webhook-configuration={{ include "meshknot.fullname" $ }}
+{{- if .convertSMI }}
+- --webhook-service={{ include "meshknot.fullname" $ }}-convert
+- --convert-smi
+{{- end }}
+{{- end }}
+- --audit-interval={{ .auditInterval }}
 - --deny-opening={{ .denyOpening }}
 - --deny-dangling={{ .denyDangling }}
 {{- if .rules }}
 - --policy=/var/run/meshknot/rules
 {{- end }}
+{{- else }}
+- --webhook-bind-address=0
+- --audit-interval=0
 {{- end }}
 {{- end }}
 {{- with .Values.backends.consul }}

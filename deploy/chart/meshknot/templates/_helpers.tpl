@@ -47,7 +47,9 @@ labels:
 {{- define "meshknot.rbac" -}}
 {{- $b := .Values.backends }}
 {{- $names := list "controller" }}
-{{- if .Values.webhook.enabled }}{{ $names = append $names "webhook" }}{{ end }}
+{{- if and .Values.webhook.enabled (eq .Values.webhook.certificates.mode "own") }}{{ $names = append $names "webhook" }}
+{{- if .Values.webhook.convertSMI }}{{ $names = append $names "conversion" }}{{ end }}
+{{- end }}
 {{- if $b.istio.enabled }}{{ $names = append $names "istio" }}{{ end }}
 {{- if $b.linkerd.enabled }}{{ $names = append $names "linkerd" }}{{ end }}
 {{- if and $b.consul.enabled (not $b.consul.address) }}{{ $names = append $names "consul" }}{{ end }}
