@@ -70,9 +70,16 @@ func (r *Rotation) Step(ctx context.Context, now time.Time) error {
 		return err
 	}
 	authority, cert, key := secret.Data[authorityFile], secret.Data[certFile], secret.Data[keyFile]
+	served, reading := os.ReadFile(filepath.Join(r.Dir, certFile))
+	if reading != nil { // there is nothing yet that could be lost
+		if err := r.serve(cert, key); err != nil {
+			return err
+		}
+		served = cert
+	}
 	absent, err := r.tell(ctx, authority, now)
 	if err != nil {
-		return err
+		return errors.Join(err, absent)
 	}
 	if r.known == nil {
 		r.known = map[string]time.Time{}
@@ -80,11 +87,10 @@ func (r *Rotation) Step(ctx context.Context, now time.Time) error {
 	if _, ok := r.known[string(authority)]; !ok {
 		r.known[string(authority)] = now
 	}
-	served, err := os.ReadFile(filepath.Join(r.Dir, certFile))
 	switch {
-	case err == nil && bytes.Equal(served, cert):
+	case bytes.Equal(served, cert):
 		return absent
-	case err == nil && now.Sub(r.known[string(authority)]) < cmp.Or(r.Settle, 30*time.Second):
+	case now.Sub(r.known[string(authority)]) < cmp.Or(r.Settle, 30*time.Second):
 		return absent // the old one is trusted still
 	}
 	return errors.Join(absent, r.serve(cert, key))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -164,6 +165,9 @@ func (f *controllerFlags) run(ctx context.Context) error {
 	cfg, err := (&clusterFlags{kubeconfig: f.kubeconfig}).config()
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(35) // it lives long and mostly waits: time for memory
 	}
 	ctx, stop := untilInterrupted(ctx)
 	defer stop()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -64,6 +65,13 @@ func (p *replica) auditor(live *policies.Live, sources *rules.Rules) func(contex
 // keep brings the objects that rules may ask for up to date. What meshknot wrote itself
 // is output: no rule judges it.
 func (p *replica) keep(inventory *policies.Inventory, changes []feed.Change) {
+	const portion = 512 // so that of all that there is at the start little is there twice
+	for some := range slices.Chunk(changes, portion) {
+		p.keepSome(inventory, some)
+	}
+}
+
+func (p *replica) keepSome(inventory *policies.Inventory, changes []feed.Change) {
 	var put []policies.Object
 	var gone []report.Ref
 	for _, c := range changes {

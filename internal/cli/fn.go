@@ -164,15 +164,11 @@ func replaceItems(list *krm.List, t translation, drop bool) error {
 	var objects []krm.Object
 	for _, o := range t.Outputs {
 		for _, one := range o.Artifacts {
-			content, err := sink.Plain(one.Payload)
+			object, err := objectOf(o.Target, one)
 			if err != nil {
 				return err
 			}
-			object, ok := content.(map[string]any)
-			if !ok {
-				return fmt.Errorf("%s made %s, which is no object", name(o.Target), one.ID.Type)
-			}
-			objects = append(objects, krm.Object{Backend: o.Target.Backend, Content: object})
+			objects = append(objects, object)
 			for _, r := range one.Refs {
 				if item := list.Item(input.ID{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}); item != nil && drop && item.Group == gatewayGroup {
 					gone[item.ID] = true
@@ -186,6 +182,19 @@ func replaceItems(list *krm.List, t translation, drop bool) error {
 		}
 	}
 	return list.Replace(objects, gone)
+}
+
+// objectOf is an artifact as an item of a list.
+func objectOf(t translators.Target, a translators.Artifact) (krm.Object, error) {
+	content, err := sink.Plain(a.Payload)
+	if err != nil {
+		return krm.Object{}, err
+	}
+	object, ok := content.(map[string]any)
+	if !ok {
+		return krm.Object{}, fmt.Errorf("%s made %s, which is no object", name(t), a.ID.Type)
+	}
+	return krm.Object{Backend: t.Backend, Content: object}, nil
 }
 
 // gatewayGroup is the group of the objects that may be sources and, elsewhere, what

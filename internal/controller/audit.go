@@ -73,7 +73,7 @@ func (l *loop) audited(found map[report.Ref]report.Report) {
 		}
 	}
 	l.metrics.Audited(counts)
-	l.log.Info("everything was audited", "objects", len(found), "errors", counts[report.Error], "warnings", counts[report.Warning])
+	l.log.Debug("everything was audited", "objects", len(found), "errors", counts[report.Error], "warnings", counts[report.Warning])
 }
 
 // unaudited has audits be another one's business again.

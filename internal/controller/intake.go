@@ -156,15 +156,20 @@ func (l *loop) finalize(name string, on bool) {
 func (l *loop) report(c feed.Change) {
 	t := topic{"report", v1alpha1.Group, v1alpha1.KindTranslationReport, c.ID.Namespace, c.ID.Name}
 	if c.Deleted {
-		l.writer.saw(t, "", digest{})
+		from, known := l.orphans[t]
 		delete(l.orphans, t)
+		if l.writer.saw(t, "", digest{}) && known { // and not by us
+			l.again(sourceID(from, t.namespace))
+		}
 		return
 	}
 	r, err := readReport(c.JSON)
 	if err != nil || r.Labels[sink.ManagedByLabel] != sink.ManagedBy {
 		r.Status = v1alpha1.TranslationReportStatus{} // whatever it says, it is written anew
 	}
-	l.writer.saw(t, c.Meta.ResourceVersion, digestOf(timeless(r.Status)))
+	if from, known := l.orphans[t]; l.writer.saw(t, c.Meta.ResourceVersion, digestOf(timeless(r.Status))) && known {
+		l.again(sourceID(from, t.namespace)) // whoever wrote that
+	}
 	l.orphans[t] = r.Status.Source
 	l.audit.recall(sourceID(r.Status.Source, t.namespace), r.Status.Findings)
 	if l.leading && l.compiled {

@@ -67,9 +67,11 @@ type pace struct {
 	patience int
 	// resync is how often all that is stored is looked at.
 	resync time.Duration
+	// news is how often it is told what came of writes, while many are made.
+	news time.Duration
 }
 
-var usualPace = pace{workers: 8, timeout: 15 * time.Second, first: 500 * time.Millisecond, last: time.Minute, hold: 4, patience: 16, resync: 10 * time.Minute}
+var usualPace = pace{news: 500 * time.Millisecond, workers: 8, timeout: 15 * time.Second, first: 500 * time.Millisecond, last: time.Minute, hold: 4, patience: 16, resync: 10 * time.Minute}
 
 // slot is the place of an artifact.
 type slot struct {

@@ -112,7 +112,7 @@ func ranks(tasks []task) [][]task {
 func (p *publisher) run(ctx context.Context, tasks []task, inRow *int) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
-	next := 0
+	next, spoken := 0, time.Now()
 	for range min(p.pace.workers, len(tasks)) {
 		group.Go(func() {
 			for {
@@ -128,6 +128,10 @@ func (p *publisher) run(ctx context.Context, tasks []task, inRow *int) {
 				mu.Lock()
 				if *inRow++; !failed {
 					*inRow = 0
+				}
+				if now := time.Now(); now.Sub(spoken) > p.pace.news {
+					spoken = now
+					signal(p.news)
 				}
 				mu.Unlock()
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/meshknot/meshknot/internal/telemetry"
@@ -52,6 +53,8 @@ type writer struct {
 	// slowest and soonest bound how long is waited before something that failed is
 	// tried again.
 	soonest, slowest time.Duration
+	// pace is how many things are said a second, when there is much to be said.
+	pace flowcontrol.RateLimiter
 
 	mu    sync.Mutex
 	known map[topic]known
@@ -60,23 +63,26 @@ type writer struct {
 }
 
 func newWriter(m *telemetry.Metrics, log *slog.Logger) *writer {
-	return &writer{metrics: m, log: log, workers: 8, soonest: 100 * time.Millisecond, slowest: time.Minute,
+	return &writer{metrics: m, log: log, workers: 8, pace: flowcontrol.NewTokenBucketRateLimiter(200, 200), soonest: 100 * time.Millisecond, slowest: time.Minute,
 		known: map[topic]known{}, todo: map[topic]saying{}}
 }
 
 // saw notes what a topic says at the API server; a zero digest means that it is not
-// there. What is older than what was written ourselves is no news.
-func (w *writer) saw(t topic, version string, d digest) {
+// there. What is older than what was written ourselves is no news. It reports whether
+// somebody else made it say something else.
+func (w *writer) saw(t topic, version string, d digest) (differs bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if k, ok := w.known[t]; ok && version != "" && older(version, k.version) {
-		return
+	k, ok := w.known[t]
+	if ok && version != "" && older(version, k.version) {
+		return false
 	}
 	if d == (digest{}) {
 		delete(w.known, t)
-		return
+		return ok
 	}
 	w.known[t] = known{version, d}
+	return !ok || k.digest != d
 }
 
 func older(a, b string) bool {
@@ -158,6 +164,9 @@ func (w *writer) one(ctx context.Context, queue workqueue.TypedRateLimitingInter
 	w.mu.Unlock()
 	if !ok {
 		queue.Forget(t)
+		return
+	}
+	if w.pace.Wait(ctx) != nil {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, 15*time.Second)

@@ -13,7 +13,7 @@ import (
 	"github.com/meshknot/meshknot/policies"
 )
 
-// Label, if "true", marks a ConfigMap that holds rules.
+// Label marks, where it is "true", a ConfigMap that holds rules.
 const Label = "meshknot.io/policy"
 
 // maxMaps is how many ConfigMaps may hold rules; what is more is told and not read.

@@ -88,8 +88,8 @@ func (c *Cluster) look(ctx context.Context, client dynamic.ResourceInterface, at
 	if apierrors.IsNotFound(err) && !noPath(err) {
 		return known{}, nil
 	}
-	if apierrors.IsForbidden(err) { // to read it, which says nothing against the object
-		return known{}, fmt.Errorf("%s may not be read: %v", at.name, err)
+	if apierrors.IsForbidden(err) { // to read it, which says nothing against the object: its kind is not kept
+		return known{}, fmt.Errorf("%s may not be read: %s", at.name, err.Error())
 	}
 	if err != nil {
 		return known{}, err

@@ -56,11 +56,10 @@ func (c *Cluster) Orphans(ctx context.Context, bindings []string) ([]Owner, erro
 			return nil, fmt.Errorf("looking for %s of MeshBindings that are gone: %w", k.Kind, err)
 		}
 	}
+	maps.DeleteFunc(orphans, func(_ string, orphan bool) bool { return !orphan })
 	var out []Owner
 	for _, part := range slices.Sorted(maps.Keys(orphans)) {
-		if orphans[part] {
-			out = append(out, Owner{Part: part})
-		}
+		out = append(out, Owner{Part: part})
 	}
 	return out, nil
 }

@@ -168,7 +168,7 @@ func (s *show) pruned() (word string, below []string, err error) {
 	return "they no longer listen, and refused nothing", nil, err
 }
 
-// unbind takes everything back.
+// unbind takes everything back, and ends the controller.
 func (s *show) unbind() (word string, below []string, err error) {
 	if err := s.cluster.Delete(s.shop.Binding()); err != nil {
 		return "", nil, err
@@ -177,7 +177,10 @@ func (s *show) unbind() (word string, below []string, err error) {
 		left := s.written()
 		return len(left) == 0, left
 	})
-	return "no object of Istio is left", nil, err
+	if err == nil {
+		err = s.controller.Terminate(cluster.Within)
+	}
+	return "no object of Istio is left, and the controller ended as it was asked to", nil, err
 }
 
 // bound is what is said of the binding, beside what else was seen.

@@ -33,10 +33,10 @@ func run(ctx context.Context) int {
 	defer l.Close()
 	s := &show{w: os.Stdout, lab: l}
 	ended := make(chan struct{})
-	go func() { s.run(); close(ended) }()
+	go func() { s.run(ctx); close(ended) }()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(os.Stderr, "demo-cluster: interrupted")
+		fmt.Fprintln(os.Stderr, "\ndemo-cluster: interrupted")
 		return 1
 	case <-ended:
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -19,7 +20,7 @@ type show struct {
 	shop       *cluster.Shop
 	controller *cluster.Controller
 	web        *cluster.Caller
-	failed bool
+	failed     bool
 }
 
 // step is a part of it. It returns what there is to be shown: a word for the step's
@@ -29,14 +30,17 @@ type step struct {
 	do    func() (word string, below []string, err error)
 }
 
-// run does one step after the other, up to one that fails.
-func (s *show) run() {
+// run does one step after the other, up to one that fails, or until ctx ends.
+func (s *show) run(ctx context.Context) {
 	fmt.Fprint(s.w, "meshknot in a cluster: real programs, all of them on this machine\n\n")
 	for i, st := range s.steps() {
 		began := time.Now()
 		fmt.Fprintf(s.w, "%2d. %s", i+1, st.title)
 		word, below, err := st.do()
-		if err != nil {
+		switch {
+		case ctx.Err() != nil: // it failed because everything is stopped
+			return
+		case err != nil:
 			s.failed = true
 			fmt.Fprintf(s.w, "  FAILED\n    %s\n", strings.ReplaceAll(err.Error(), "\n", "\n    "))
 			if s.controller != nil {

@@ -46,6 +46,16 @@ func newCluster(t *testing.T) *cluster {
 // start runs a controller; stop ends it and waits for that.
 func (c *cluster) start(server *xds.Server) (running *controller.Controller, stop func()) {
 	c.Helper()
+	return c.startWith(func(o *controller.Options) {
+		if server != nil {
+			o.Server = server
+		}
+	})
+}
+
+// startWith runs a controller with other options than the usual.
+func (c *cluster) startWith(change func(*controller.Options)) (running *controller.Controller, stop func()) {
+	c.Helper()
 	cfg, err := c.kube.Config()
 	if err != nil {
 		c.Fatal(err)
@@ -60,9 +70,7 @@ func (c *cluster) start(server *xds.Server) (running *controller.Controller, sto
 	}
 	o := controller.Options{Pipeline: all.Pipeline(), Status: all.StatusOf, LastGood: all.LastGood, Sinks: map[string]controller.Sink{controller.SinkCluster: objects},
 		Writes: true, Metrics: metrics, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	if server != nil {
-		o.Server = server
-	}
+	change(&o)
 	running, err = controller.New(cfg, o)
 	if err != nil {
 		c.Fatal(err)

@@ -94,7 +94,7 @@ func (w *world) foreign() {
 	w.renamed(split, shopSplit)
 	w.eventually("a report that somebody else has the name", func() (bool, any) {
 		r := w.Report("split.smi-spec.io", "TrafficSplit", shopNamespace, shopSplit, "on-istio")
-		return r.Conditions[v1alpha1.ConditionProgrammed] == "False/Foreign" && w.finds(shopSplit, "MK3018"), r
+		return r.Conditions[v1alpha1.ConditionProgrammed] == "False/Foreign" && w.finds(shopNamespace, shopSplit, "MK3018"), r
 	})
 	if now, err := w.Get(theirs); err != nil || !cmp.Equal(stored, now) {
 		w.t.Errorf("somebody else's object was touched: %v\n%s", err, cmp.Diff(stored, now))
@@ -103,14 +103,14 @@ func (w *world) foreign() {
 		w.t.Fatal(err)
 	}
 	w.reported(w.exact("after it was handed over"))
-	if w.finds(shopSplit, "MK3018") {
+	if w.finds(shopNamespace, shopSplit, "MK3018") {
 		w.t.Error("the report still says that the place is taken")
 	}
 }
 
 // finds reports whether the report on a split has a finding.
-func (w *world) finds(split, code string) bool {
-	o, err := w.Get(cluster.Object("meshknot.io/v1alpha1", v1alpha1.KindTranslationReport, shopNamespace, v1alpha1.ReportName("split.smi-spec.io", "TrafficSplit", split)))
+func (w *world) finds(namespace, split, code string) bool {
+	o, err := w.Get(cluster.Object("meshknot.io/v1alpha1", v1alpha1.KindTranslationReport, namespace, v1alpha1.ReportName("split.smi-spec.io", "TrafficSplit", split)))
 	if err != nil {
 		return false
 	}

@@ -55,7 +55,7 @@ func TestDefinitions(t *testing.T) {
 	w.undefine(splitsKind)
 	w.trouble(r, splitsKind, true)
 	w.regroup("GET", "HEAD")
-	if got := w.weights(); got != "1/99" {
+	if got := w.weights(); got != "1/100" {
 		t.Errorf("without the definition of splits there are %q", got)
 	}
 	if said := w.splitReport(binding); !said.Programmed(1) {
@@ -70,11 +70,11 @@ func TestDefinitions(t *testing.T) {
 
 	// It comes back, with the split as it was and then as it never was.
 	w.must(w.Define(lab.OurCRDs))
-	w.must(w.Apply(split(1, 99)))
+	w.must(w.Apply(split(1)))
 	w.trouble(r, splitsKind, false)
-	w.must(w.Apply(split(2, 98)))
+	w.must(w.Apply(split(2)))
 	w.inForce(binding, 2)
-	if got := w.weights(); got != "2/98" {
+	if got := w.weights(); got != "2/99" {
 		t.Errorf("with the definition again there are %q", got)
 	}
 	for _, q := range w.gate.written("") {

@@ -17,16 +17,16 @@ type step struct {
 // script is a life: it begins and ends with nothing.
 var script = []step{
 	{"binding and policies applied", func(w *world) {
-		for _, o := range []lab.Object{bound(binding, onIstio), group("GET"), target(), split(90, 10)} {
+		for _, o := range []lab.Object{bound(binding, onIstio), group("GET"), target(), split(90)} {
 			w.must(w.Apply(o))
 		}
 	}},
 	{"policies edited", func(w *world) {
-		w.must(w.Apply(split(30, 70)))
+		w.must(w.Apply(split(30)))
 		w.must(w.Apply(group("GET", "HEAD")))
 	}},
 	{"binding switched", func(w *world) { w.must(w.Apply(bound(binding, onGateway))) }},
-	{"source deleted", func(w *world) { w.must(w.Delete(split(0, 0))) }},
+	{"source deleted", func(w *world) { w.must(w.Delete(split(1))) }},
 	{"all deleted", func(w *world) {
 		for _, o := range []lab.Object{bound(binding, onIstio), target(), group()} {
 			w.must(w.Delete(o))
@@ -63,7 +63,7 @@ func (w *world) said() (bool, any) {
 	for _, r := range []struct {
 		group string
 		o     lab.Object
-	}{{splitGroup, split(0, 0)}, {specsGroup, group()}, {accessGroup, target()}} {
+	}{{splitGroup, split(1)}, {specsGroup, group()}, {accessGroup, target()}} {
 		meta := r.o["metadata"].(lab.Object)
 		said := w.Report(r.group, r.o["kind"].(string), shop, meta["name"].(string), binding)
 		if n := generation(r.o); n != said.Generation || n > 0 && said.Conditions["Accepted"] != "True/Accepted" {

@@ -16,7 +16,7 @@ import (
 func TestNamespaceDeleted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, lab.KubeOptions{}, everything...)
-	policies := []lab.Object{group("GET"), target(), split(10, 90)}
+	policies := []lab.Object{group("GET"), target(), split(10)}
 	second := lab.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": lab.Object{"name": "other", "labels": lab.Object{"mesh": "here"}}}
 	w.must(w.ApplyYAML(elsewhere))
 	w.must(w.Apply(second))
@@ -35,12 +35,12 @@ func TestNamespaceDeleted(t *testing.T) {
 	w.must(w.Delete(cluster.Object("v1", "Namespace", "", shop)))
 	w.purge(networking, "VirtualService")
 	w.purge(security, "AuthorizationPolicy", "PeerAuthentication")
-	w.must(w.Apply(split(20, 80))) // an edit, which cannot be put in force
+	w.must(w.Apply(split(20))) // an edit, which cannot be put in force
 	w.eventually("report that says why", func() (bool, any) {
 		said := w.splitReport(binding)
 		return said.Generation == 2 && said.Conditions["Programmed"] == "Unknown/Retrying", said
 	})
-	elsewhere := split(1, 1)
+	elsewhere := split(1)
 	elsewhere["metadata"] = lab.Object{"name": "ratings", "namespace": "other"}
 	elsewhere["spec"].(lab.Object)["service"] = "ratings"
 	w.must(w.Apply(elsewhere))

@@ -138,14 +138,14 @@ func (c *cutting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 // and something else deleted.
 func (w *world) expired() {
 	w.Helper()
-	other := split(1, 1)
+	other := split(1)
 	other["metadata"] = lab.Object{"name": "other", "namespace": shop}
 	other["spec"].(lab.Object)["service"] = "reviews-v1"
 	w.must(w.Apply(other))
 	report := cluster.Object("meshknot.io/v1alpha1", "TranslationReport", shop, "trafficsplit.split.other")
 	w.eventually("report on the other split", func() (bool, any) { _, err := w.Get(report); return err == nil, err })
 	w.gate.Set(true, nil)
-	w.must(w.Apply(split(8, 92)))
+	w.must(w.Apply(split(8)))
 	w.must(w.Delete(other))
 	var gone atomic.Int32
 	w.gate.interfere(func(_ http.ResponseWriter, q *http.Request, _ http.HandlerFunc) bool {
@@ -155,7 +155,7 @@ func (w *world) expired() {
 		return false
 	})
 	w.gate.Set(false, w.gate.over)
-	w.eventually("edit of that time", func() (bool, any) { got := w.weights(); return got == "8/92", got })
+	w.eventually("edit of that time", func() (bool, any) { got := w.weights(); return got == "8/93", got })
 	w.eventually("no report on what was deleted", func() (bool, any) { _, err := w.Get(report); return lab.IsStatus(err, http.StatusNotFound), err })
 	w.gate.interfere(nil)
 	w.weight(9)

@@ -43,14 +43,6 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// direct starts a controller that reaches the API server without a gate.
-func (w *world) direct(args ...string) *cluster.Controller {
-	w.Helper()
-	r, err := w.Controller(args...)
-	w.must(err)
-	return r
-}
-
 // leader waits until one of some leads, and only that.
 func (w *world) leader(of ...*cluster.Controller) (lead *cluster.Controller) {
 	w.Helper()
@@ -88,6 +80,7 @@ func (w *world) turns() []string {
 			w.Errorf("%v %s was not written as meshknot's", e["verb"], uri)
 		}
 		n++
+		w.Logf("%v %v", e["verb"], e["requestURI"])
 		who := fmt.Sprint(cluster.Dig(e, "user", "extra", token))
 		if who == "<nil>" {
 			w.Fatalf("the audit log does not tell who wrote: %v", e)

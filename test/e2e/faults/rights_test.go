@@ -105,7 +105,7 @@ func TestLeastRights(t *testing.T) {
 			before := len(w.gate.forbidden())
 			r := w.replica("--kubeconfig="+kubeconfig, "--leader-elect", "--roles=writer")
 			defer r.Stop()
-			for _, o := range []lab.Object{bound(binding, c.backend), group("GET"), target(), split(90, 10)} {
+			for _, o := range []lab.Object{bound(binding, c.backend), group("GET"), target(), split(90)} {
 				w.must(w.Apply(o))
 			}
 			said := func(generation int64) {
@@ -123,8 +123,8 @@ func TestLeastRights(t *testing.T) {
 			if got := w.splitReport(binding); len(got.Artifacts) == 0 {
 				t.Errorf("nothing was made of the split: %s", got)
 			}
-			said(w.apply(split(50, 50)))
-			for _, o := range []lab.Object{split(0, 0), target(), group(), bound(binding, onIstio)} {
+			said(w.apply(split(50)))
+			for _, o := range []lab.Object{split(1), target(), group(), bound(binding, onIstio)} {
 				w.must(w.Delete(o))
 			}
 			w.eventually("nothing", func() (bool, any) { s := w.snapshot(w.written()); return len(s) == 0, s.text() })
@@ -152,9 +152,9 @@ func TestRightsWithdrawn(t *testing.T) {
 	some.without("controller", "trafficsplits")
 	w.gate.Cut()
 	w.trouble(r, splitsKind, true)
-	w.must(w.Apply(split(2, 98)))
+	w.must(w.Apply(split(2)))
 	w.regroup("GET")
-	if got := w.weights(); got != "1/99" {
+	if got := w.weights(); got != "1/100" {
 		t.Errorf("without the right to read splits there are %s", got)
 	}
 	if said := w.splitReport(binding); !said.Programmed(1) {
@@ -167,7 +167,7 @@ func TestRightsWithdrawn(t *testing.T) {
 
 	// to write what they become
 	some.without("istio", "virtualservices")
-	w.must(w.Apply(split(3, 97)))
+	w.must(w.Apply(split(3)))
 	const words = `cannot patch resource "virtualservices"`
 	w.eventually("refusal in the API server's words", func() (bool, any) {
 		said := w.splitReport(binding)
@@ -177,20 +177,20 @@ func TestRightsWithdrawn(t *testing.T) {
 		state, message := w.condition(binding, "Programmed")
 		return state == "False/Refused" && strings.Contains(message, words), state + ": " + message
 	})
-	if got := w.weights(); got != "2/98" {
+	if got := w.weights(); got != "2/99" {
 		t.Errorf("without the right to write there are %s", got)
 	}
 	w.ready(r)
 	some.again("istio")
 	w.inForce(binding, 3)
-	if got := w.weights(); got != "3/97" {
+	if got := w.weights(); got != "3/98" {
 		t.Errorf("with the right again there are %s", got)
 	}
 
 	// to say so
 	some.without("controller", "translationreports")
-	w.must(w.Apply(split(4, 96)))
-	w.eventually("edit that takes effect, whatever may be said of it", func() (bool, any) { got := w.weights(); return got == "4/96", got })
+	w.must(w.Apply(split(4)))
+	w.eventually("edit that takes effect, whatever may be said of it", func() (bool, any) { got := w.weights(); return got == "4/97", got })
 	w.eventually("metric of reports that are not written", func() (bool, any) {
 		got := r.Metric(fmt.Sprintf("meshknot_report_writes_total{kind=%q,result=%q}", "report", "error"))
 		return got != "" && got != "0", got

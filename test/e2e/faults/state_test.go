@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshknot/meshknot/internal/sink"
-	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/test/lab"
 )
 
@@ -128,21 +127,20 @@ func (w *world) becomes(what string, kinds []listed, want state) {
 	w.eventually(what, func() (bool, any) { d := w.differs(kinds, want); return d == "", d })
 }
 
-// barrier waits until the controller has written about something that was applied
-// after everything else.
+// barrier waits until the controller has said what there is to be said of a binding
+// that was applied after everything else. No mesh has such a version, so nothing else
+// follows of it; and of bindings is spoken when all else was looked at.
 func (w *world) barrier() {
 	w.Helper()
-	o := split(1, 1)
-	o["metadata"] = lab.Object{"name": "barrier", "namespace": "default"}
-	w.must(w.Apply(o))
-	report := cluster.Object("meshknot.io/v1alpha1", "TranslationReport", "default", "trafficsplit.split.barrier")
-	w.eventually("report on what was applied last", func() (bool, any) { _, err := w.Get(report); return err == nil, err })
-	w.must(w.Delete(o))
-	w.eventually("no report on what was deleted", func() (bool, any) {
-		_, err := w.Get(report)
-		return lab.IsStatus(err, 404), err
+	w.must(w.Apply(bound(barrier, lab.Object{"name": "istio", "version": "0.1"})))
+	w.eventually("word on the binding that was applied last", func() (bool, any) {
+		state, message := w.condition(barrier, "Accepted")
+		return state == "False/Invalid", state + ": " + message
 	})
+	w.must(w.Delete(bound(barrier, onIstio)))
 }
+
+const barrier = "barrier"
 
 // text is the state as JSON, for the eyes.
 func (s state) text() string {

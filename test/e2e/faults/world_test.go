@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,9 +123,29 @@ func (w *world) must(err error) {
 // replica starts a controller that goes through the gate.
 func (w *world) replica(args ...string) *cluster.Controller {
 	w.Helper()
-	r, err := w.Controller(append([]string{"--kubeconfig=" + w.kubeconfig}, args...)...)
-	w.must(err)
+	return w.direct(append([]string{"--kubeconfig=" + w.kubeconfig}, args...)...)
+}
+
+// direct starts a controller that reaches the API server without a gate.
+func (w *world) direct(args ...string) *cluster.Controller {
+	w.Helper()
+	r, err := w.Controller(args...)
+	if err != nil {
+		w.Fatalf("%v; not allowed was %v", err, w.gate.forbidden())
+	}
+	w.Cleanup(func() {
+		if w.Failed() {
+			w.Logf("%s said, probes left out:\n%s", r.Process.Log, said(r))
+		}
+	})
 	return r
+}
+
+// said is what a replica said that is of interest.
+func said(r *cluster.Controller) string {
+	lines := strings.SplitAfter(r.Said(2000), "\n")
+	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "healthz check failed") })
+	return strings.Join(lines[max(0, len(lines)-40):], "")
 }
 
 // eventually waits until ok holds.
@@ -157,7 +178,7 @@ var (
 // group is what may be asked of reviews, and target that web may.
 func group(methods ...any) lab.Object {
 	o := cluster.Object(specsGroup+"/v1alpha4", "HTTPRouteGroup", shop, "reviews-api")
-	o["spec"] = lab.Object{"matches": []any{lab.Object{"name": "read", "pathRegex": "/reviews/[0-9]+", "methods": methods}}}
+	o["spec"] = lab.Object{"matches": []any{lab.Object{"name": "read", "pathRegex": "/reviews/.*", "methods": methods}}}
 	return o
 }
 
@@ -171,8 +192,11 @@ func target() lab.Object {
 	return o
 }
 
-// split is the TrafficSplit of reviews.
-func split(v1, v2 int) lab.Object { return cluster.Split(v1, v2) }
+// split is the TrafficSplit of reviews, with a weight for version 1. Their sum is a
+// prime, so that back ends that reduce weights leave them as they are.
+func split(v1 int) lab.Object { return cluster.Split(v1, total-v1) }
+
+const total = 101
 
 // regroup applies the group with other methods, and waits until it was read, and with
 // it all that was before it.
@@ -199,13 +223,13 @@ func (w *world) inForce(of string, generation int64) {
 	})
 }
 
-// weight applies the split with weights n and 100-n, and waits until Istio has them.
+// weight applies the split with a weight, and waits until Istio has them.
 func (w *world) weight(n int) {
 	w.Helper()
-	generation := w.apply(split(n, 100-n))
+	generation := w.apply(split(n))
 	w.inForce(binding, generation)
-	if got := w.weights(); got != fmt.Sprint(n, "/", 100-n) {
-		w.Errorf("said to be in force are %d/%d, there are %s", n, 100-n, got)
+	if got := w.weights(); got != fmt.Sprint(n, "/", total-n) {
+		w.Errorf("said to be in force are %d/%d, there are %s", n, total-n, got)
 	}
 }
 

@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +92,8 @@ func TestArgoCD(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	out, err = run(examples+"/argocd/shop", "PARAM_TO=gateway-api")
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("what Gateway API cannot say was not refused: %v\n%s", err, out)
 	}
 }
