@@ -62,6 +62,15 @@ func (p *publisher) contest(at spot, but slot) {
 	}
 }
 
+// reorder has looked at again what a binding wants whose age is another.
+func (p *publisher) reorder(name string) {
+	for s := range p.items {
+		if s.binding == name {
+			p.contest(spotOf(s), slot{})
+		}
+	}
+}
+
 // holder is who has a place: the oldest of the bindings that want it.
 func (p *publisher) holder(at spot) (first slot) {
 	var oldest *owned

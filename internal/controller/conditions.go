@@ -109,11 +109,16 @@ func (s subject) own() report.Report {
 	return out.Sorted()
 }
 
-// about are those of findings that are at the subject.
+// about are those of findings of a unit that are at the subject. A defect of ours is
+// at the unit, and concerns all that take part in that.
 func (s subject) about(found report.Report) report.Report {
 	var out report.Report
 	for _, f := range found {
-		if f.Source.Object() == s.ref {
+		switch at := f.Source.Object(); {
+		case at == s.ref:
+			out = append(out, f)
+		case f.Code == report.Crashed:
+			f.Source, f.Message = s.ref, at.String()+": "+f.Message
 			out = append(out, f)
 		}
 	}

@@ -16,9 +16,9 @@ import (
 )
 
 // Election is how replicas agree on who writes: by a lease. Zero times mean the
-// defaults. It is no fence: who led stops writing after Renew, and who comes next
-// waits for Lease, so clocks may run apart in speed by the difference. Beside that,
-// every write is conditional on what it was made of.
+// defaults. Who led writes nothing after Renew, even if it was paused meanwhile, and
+// who comes next waits for Lease, so clocks may run apart in speed by the difference.
+// Beside that, every write is conditional on what it was made of.
 type Election struct {
 	// Namespace and Name of the lease ("meshknot-controller").
 	Namespace, Name string
@@ -66,26 +66,25 @@ func (e *Election) once(ctx context.Context, client coordination.LeasesGetter, l
 	defer stop()
 	var mu sync.Mutex
 	leads := false
+	lock := &fence{renew: cmp.Or(e.Renew, 10*time.Second), Interface: &resourcelock.LeaseLock{
+		LeaseMeta:  metav1.ObjectMeta{Namespace: e.Namespace, Name: cmp.Or(e.Name, "meshknot-controller")},
+		Client:     client,
+		LockConfig: resourcelock.ResourceLockConfig{Identity: e.Identity},
+	}}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: e.Namespace, Name: cmp.Or(e.Name, "meshknot-controller")},
-			Client:     client,
-			LockConfig: resourcelock.ResourceLockConfig{Identity: e.Identity},
-		},
-		LeaseDuration: cmp.Or(e.Lease, 15*time.Second), RenewDeadline: cmp.Or(e.Renew, 10*time.Second), RetryPeriod: cmp.Or(e.Retry, 2*time.Second),
+		Lock:          lock,
+		LeaseDuration: cmp.Or(e.Lease, 15*time.Second), RenewDeadline: lock.renew, RetryPeriod: cmp.Or(e.Retry, 2*time.Second),
 		ReleaseOnCancel: true, Name: "meshknot-controller",
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
 				mu.Lock()
 				leads = true
 				mu.Unlock()
-				leading, end := context.WithCancel(leading)
+				leading, end := lock.tenure(leading)
 				defer end()
 				defer context.AfterFunc(ctx, end)()
 				lead(leading)
-				if ctx.Err() != nil {
-					stop()
-				}
+				stop() // or the lease is renewed for nobody
 			},
 			OnStoppedLeading: func() {},
 			OnNewLeader:      func(who string) { log.Info("a replica leads", "replica", who) },

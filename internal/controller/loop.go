@@ -362,6 +362,9 @@ func (l *loop) concern(k ir.Key) {
 	}
 	for _, f := range made.Findings {
 		note(f.Source)
+		if f.Code == report.Crashed {
+			l.log.Error("a defect: what was in force of a unit stays", "kind", k.Kind, "namespace", k.Namespace, "name", k.Name, "error", f.Message)
+		}
 	}
 	for _, p := range made.Pieces {
 		for _, f := range p.Findings {

@@ -212,7 +212,10 @@ func (p *publisher) bind(live map[string]terms) {
 		if o.owner != t.owner {
 			clear(o.surveyed)
 		}
-		o.terms, o.gone = t, false
+		again := !o.created.Equal(t.created)
+		if o.terms, o.gone = t, false; again {
+			p.reorder(name)
+		}
 	}
 	for name, o := range p.owners {
 		if t, ok := live[name]; !ok || t.leaving {

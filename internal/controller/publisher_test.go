@@ -223,17 +223,18 @@ func TestWhatWaits(t *testing.T) {
 	})
 }
 
-// What is refused is not tried again until something else is wanted; what somebody
-// else has is left alone; both are told.
+// What is refused for what it says is not tried again until something else is wanted,
+// and what is refused for want of a right is; what somebody else has is left alone; all
+// are told.
 func TestOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := translators.ID{Type: "g/v1/K", Name: "x"}
-		n := &notebook{fails: map[string][]error{"x": {&sink.Refused{ID: id, Message: "no such field"}}, "y": {&sink.Foreign{ID: id, Manager: "kubectl"}}, "z": {&sink.Missing{ID: id}}}}
+		n := &notebook{fails: map[string][]error{"w": {&sink.Refused{ID: id, Message: "no right", Denied: true}}, "x": {&sink.Refused{ID: id, Message: "no such field"}}, "y": {&sink.Foreign{ID: id, Manager: "kubectl"}}, "z": {&sink.Missing{ID: id}}}}
 		p := n.publisher(t)
 		leading(t, p, func() {
-			p.hand(work{bindings: owners("istio", "a"), changes: []translators.Change{put("a", "istio", artifact("x", 1, "1"), artifact("y", 1, "1"), artifact("z", 1, "1"))}})
-			expect(t, n, "put a x", "put a y", "put a z")
-			for name, want := range map[string]OutcomeState{"x": Refused, "y": Foreign, "z": Missing} {
+			p.hand(work{bindings: owners("istio", "a"), changes: []translators.Change{put("a", "istio", artifact("w", 1, "1"), artifact("x", 1, "1"), artifact("y", 1, "1"), artifact("z", 1, "1"))}})
+			expect(t, n, "put a w", "put a x", "put a y", "put a z")
+			for name, want := range map[string]OutcomeState{"w": Refused, "x": Refused, "y": Foreign, "z": Missing} {
 				if o, _ := p.outcomeOf(slot{"a", SinkCluster, translators.ID{Type: "g/v1/K", Name: name}}); o.State != want {
 					t.Errorf("%s: %v", name, o)
 				}
@@ -241,7 +242,7 @@ func TestOutcomes(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			said := n.heard() // perhaps it was handed over, or is served by now; which comes first is chance
-			if slices.Sort(said); !slices.Equal(said, []string{"put a y", "put a z"}) {
+			if slices.Sort(said); !slices.Equal(said, []string{"put a w", "put a y", "put a z"}) {
 				t.Errorf("got %v", said)
 			}
 			p.hand(work{changes: []translators.Change{put("a", "istio", artifact("x", 1, "2"))}})

@@ -97,7 +97,7 @@ func (l *loop) tell(id input.ID) {
 // then says all.
 const (
 	usualPatience = 5 * time.Second
-	firstPatience = 2 * time.Minute
+	firstPatience = 30 * time.Second
 )
 
 // later reports whether a report waits for what is under way.

@@ -187,7 +187,7 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 		delete(p.dirty, t.slot)
 		p.heard[t.slot] = true
 		return false
-	case o.State == Refused && t.artifact != nil:
+	case o.State == Refused && t.artifact != nil && !denied(err):
 		delete(p.dirty, t.slot) // until something else is wanted, or at the next survey
 	case o.State != Written:
 		it.fails++
@@ -195,6 +195,13 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 	}
 	p.settle(t.slot, it, o)
 	return o.State == Failed
+}
+
+// denied reports whether an error may pass though it is a refusal: rights and policies
+// are given and taken by people.
+func denied(err error) bool {
+	var refused *sink.Refused
+	return errors.As(err, &refused) && refused.Denied
 }
 
 // judge turns the error of a sink into an outcome.

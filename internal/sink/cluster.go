@@ -197,6 +197,7 @@ func (c *Cluster) Delete(ctx context.Context, owner Owner, id translators.ID) (b
 	_, name := placeOf(id)
 	for range attempts {
 		var live *unstructured.Unstructured
+		c.forget(at) // whatever is there now, or is not
 		live, err = client.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, nil
@@ -208,7 +209,6 @@ func (c *Cluster) Delete(ctx context.Context, owner Owner, id translators.ID) (b
 		if partOf(live) != owner.part() || entry.APIVersion != kindOf(id.Type).GroupVersion().String() || live.GetDeletionTimestamp() != nil {
 			return false, nil
 		}
-		c.forget(at)
 		uid, revision := live.GetUID(), live.GetResourceVersion()
 		err = client.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &revision}})
 		if !apierrors.IsConflict(err) {
@@ -247,11 +247,13 @@ func (c *Cluster) failed(id translators.ID, err error) error {
 	}
 	message := status.Status().Message
 	switch status.Status().Code {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
-		return &Refused{id, message}
+	case http.StatusForbidden:
+		return &Refused{id, message, true}
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+		return &Refused{id, message, false}
 	case http.StatusInternalServerError:
 		if strings.Contains(message, untyped) {
-			return &Refused{id, message}
+			return &Refused{id, message, false}
 		}
 	}
 	return fmt.Errorf("%s: %w", named(id), err)

@@ -56,6 +56,7 @@ func TestCluster(t *testing.T) {
 		{"kind", clusterKind},
 		{"parent", clusterParent},
 		{"webhook", clusterMutated},
+		{"orphans", clusterOrphans},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, k) })
 	}

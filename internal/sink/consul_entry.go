@@ -228,7 +228,7 @@ func refusedByConsul(id translators.ID, err error) error {
 	transient := slices.ContainsFunc(passing, func(words string) bool { return strings.Contains(status.Body, words) })
 	switch {
 	case status.Code == http.StatusBadRequest, status.Code == http.StatusForbidden, status.Code == http.StatusInternalServerError && !transient:
-		return &Refused{id, status.Body}
+		return &Refused{id, status.Body, status.Code == http.StatusForbidden}
 	}
 	return fmt.Errorf("%s: %w", named(id), err)
 }

@@ -86,11 +86,14 @@ func (e *Foreign) Error() string {
 }
 
 // Refused says that an artifact is not accepted as it is. To write the same again
-// is of no use.
+// is of no use, unless it is Denied.
 type Refused struct {
 	ID translators.ID
 	// Message is in the words of who refused it.
 	Message string
+	// Denied: it is not for what it says, but for want of a right or by somebody's
+	// policy, and may be accepted once that is another.
+	Denied bool
 }
 
 func (e *Refused) Error() string { return fmt.Sprintf("%s is refused: %s", named(e.ID), e.Message) }

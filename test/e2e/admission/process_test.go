@@ -36,14 +36,14 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	p.knows()
-	t.Run("verdicts", p.verdicts)
-	t.Run("conversion", p.conversion)
-	t.Run("ConfigMap", p.configMap)
-	t.Run("directory", p.directory)
-	t.Run("away", p.away)
-	t.Run("audit", p.audit)
-	t.Run("again", p.again)
-	t.Run("given certificate", p.given)
+	p.step("verdicts", p.verdicts)
+	p.step("conversion", p.conversion)
+	p.step("ConfigMap", p.configMap)
+	p.step("directory", p.directory)
+	p.step("away", p.away)
+	p.step("audit", p.audit)
+	p.step("again", p.again)
+	p.step("given certificate", p.given)
 }
 
 // process is a cluster with the built controller.
@@ -96,6 +96,19 @@ func newProcess(t *testing.T) *process {
 		}
 	}
 	return p
+}
+
+// step runs a part of the test; those after it need what it leaves.
+func (p *process) step(name string, part func(*testing.T)) {
+	all := p.t
+	all.Helper()
+	if !all.Run(name, func(t *testing.T) {
+		p.t = t
+		defer func() { p.t = all }()
+		part(t)
+	}) {
+		all.FailNow()
+	}
 }
 
 // grant allows the controller what a feature needs that install.yaml has not enabled.

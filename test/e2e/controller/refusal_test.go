@@ -13,6 +13,8 @@ import (
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
 
 	"github.com/meshknot/meshknot/internal/controller"
 	"github.com/meshknot/meshknot/internal/xds"
@@ -59,28 +61,40 @@ func TestARefusalReachesItsObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*within)
+	defer cancel()
+	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	send := func(q *discoveryv3.DeltaDiscoveryRequest) {
 		t.Helper()
-		q.Node, q.TypeUrl = &corev3.Node{Id: "sidecar~shop/web"}, rs.ListenerType
+		q.Node, q.TypeUrl = &corev3.Node{Id: "sidecar~shop/web"}, rs.RouteType
 		if err := stream.Send(q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// answers refuses listeners until there is one of the split, and says of which.
-	send(&discoveryv3.DeltaDiscoveryRequest{})
-	p, err := stream.Recv()
-	if err != nil {
-		t.Fatal(err)
+	// filled is the next response that has anything in it; others are accepted.
+	filled := func() *discoveryv3.DeltaDiscoveryResponse {
+		t.Helper()
+		for {
+			p, err := stream.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.GetResources()) > 0 {
+				return p
+			}
+			send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: p.GetNonce()})
+		}
 	}
+	send(&discoveryv3.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"reviews.shop:80"}})
+	p := filled()
 	programmed := func(want string) {
 		t.Helper()
 		c.eventually("a report that says "+want, func() (bool, any) {
 			said, o := c.said(splitReport, "shop-mesh")
-			return strings.Contains(said, want), o
+			return strings.Contains(said, want), []any{server.Status().Nodes, o}
 		})
 	}
 	send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: p.GetNonce(), ErrorDetail: &rpcstatus.Status{Message: "this proxy is out of sorts"}})
@@ -90,15 +104,7 @@ func TestARefusalReachesItsObject(t *testing.T) {
 		t.Errorf("the report says %s", text)
 	}
 	c.apply(split("3", "4"))
-	for {
-		if p, err = stream.Recv(); err != nil {
-			t.Fatal(err)
-		}
-		send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: p.GetNonce()})
-		if len(p.GetResources()) > 0 {
-			break
-		}
-	}
+	send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: filled().GetNonce()})
 	programmed("True/Programmed")
 }
 
@@ -116,6 +122,10 @@ func TestNothingGoesOn(t *testing.T) {
 	c.apply(shop)
 	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: istio}"))
 	c.apply(split("9", "1"))
+	cfg, err := c.kube.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
 	before := goleak.IgnoreCurrent()
 	server := xds.New(xds.Options{})
 	_, away := c.serve(server)
@@ -127,6 +137,11 @@ func TestNothingGoesOn(t *testing.T) {
 	c.eventually("everything written", func() (bool, any) { return running.Settled(), nil })
 	stop()
 	away()
+	transport, err := rest.TransportFor(cfg) // that of all clients, which keeps connections open for the next one
+	if err != nil {
+		t.Fatal(err)
+	}
+	utilnet.CloseIdleConnectionsFor(transport)
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
 	}

@@ -27,7 +27,7 @@ func (c *cluster) replica(args ...string) *replica {
 		}
 	}
 	var err error
-	r.Process, err = c.lab.StartMeshknot(append([]string{"controller", "--kubeconfig=" + c.kube.Kubeconfig, "--leader-elect", "--namespace=default",
+	r.Process, err = c.lab.StartMeshknot(append([]string{"controller", "--kubeconfig=" + c.kube.Kubeconfig, "--leader-elect", "--namespace=default", "--webhook-bind-address=0",
 		"--health-probe-bind-address=" + lab.Local(r.health), "--metrics-bind-address=" + lab.Local(r.metrics), "--metrics-secure=false",
 		"--xds-listen=" + lab.Local(r.xds), "--admin-listen=" + lab.Local(r.admin)}, args...)...)
 	if err != nil {

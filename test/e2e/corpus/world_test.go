@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -374,12 +373,4 @@ func (w *world) saysOf(binding, kind, want string) {
 		got := w.condition(binding, kind)
 		return got == want, got
 	})
-}
-
-// stop ends a replica as a kubelet does.
-func (w *world) stop(r *cluster.Controller) {
-	w.t.Helper()
-	if err := r.Terminate(30 * time.Second); err != nil {
-		w.t.Errorf("asked to stop: %v", err)
-	}
 }

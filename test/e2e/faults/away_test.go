@@ -179,7 +179,7 @@ func (w *world) judged(r *cluster.Controller) {
 		version := c.o["apiVersion"].(string)
 		of, v, _ := strings.Cut(version, "/")
 		text, err := json.Marshal(lab.Object{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": lab.Object{
-			"uid": "1", "operation": "UPDATE", "namespace": shop, "name": c.o["metadata"].(lab.Object)["name"], "object": c.o, "oldObject": c.o,
+			"uid": "1", "operation": "CREATE", "namespace": shop, "name": c.o["metadata"].(lab.Object)["name"], "object": c.o,
 			"kind":     lab.Object{"group": of, "version": v, "kind": c.o["kind"]},
 			"resource": lab.Object{"group": of, "version": v, "resource": c.resource}, "userInfo": lab.Object{"username": "somebody"}}})
 		w.must(err)

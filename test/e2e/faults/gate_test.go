@@ -55,7 +55,7 @@ func newGate(k *lab.Kube) (*gate, error) {
 // changes reports whether a request changes something. That a replica leads is no
 // business of users, and to ask whether something is allowed changes nothing.
 func changes(r *http.Request) bool {
-	return r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/leases") && !strings.HasSuffix(r.URL.Path, "reviews")
+	return r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/leases") && !strings.HasSuffix(r.URL.Path, "accessreviews") && !strings.HasSuffix(r.URL.Path, "tokenreviews")
 }
 
 func (g *gate) over(a http.ResponseWriter, r *http.Request, pass http.HandlerFunc) {
@@ -165,13 +165,11 @@ func (g *gate) written(about string) []write {
 	return slices.DeleteFunc(slices.Clone(g.writes), func(w write) bool { return !strings.Contains(w.path, about) })
 }
 
-// forbidden are the requests that were refused for want of rights.
-func (g *gate) forbidden() []string {
+// forbidden are the requests that were refused for want of rights, from the n-th on.
+func (g *gate) forbidden(n int) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := slices.Clone(g.refused)
-	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Clone(g.refused[n:])
 }
 
 // object is what a write says.

@@ -131,7 +131,7 @@ func (w *world) direct(args ...string) *cluster.Controller {
 	w.Helper()
 	r, err := w.Controller(args...)
 	if err != nil {
-		w.Fatalf("%v; not allowed was %v", err, w.gate.forbidden())
+		w.Fatalf("%v; not allowed was %v", err, w.gate.forbidden(0))
 	}
 	w.Cleanup(func() {
 		if w.Failed() {

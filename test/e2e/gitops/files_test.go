@@ -187,18 +187,18 @@ func TestNoDrift(t *testing.T) {
 		to          []string
 		crds        []lab.CRDs
 	}{
-		{"istio", "gitops/flux/policies", []string{"--to", "istio"}, []lab.CRDs{lab.IstioCRDs}},
-		{"gateway-api", "gitops/flux/policies", []string{"--to", "gateway-api", "--authorization", "istio"}, []lab.CRDs{lab.GatewayAPICRDs, lab.IstioCRDs}},
-		{"istio-gateway", "gateway", []string{"--to", "istio"}, []lab.CRDs{lab.IstioCRDs}},
-		{"linkerd", "gitops/flux/policies", []string{"--to", "linkerd"}, []lab.CRDs{lab.GatewayAPICRDs, lab.LinkerdCRDs}},
-		{"consul", "gitops/flux/policies", []string{"--to", "consul", "--option", "consul.form=kubernetes", "--option", "consul.namespace=shop"}, []lab.CRDs{lab.ConsulCRDs}},
+		{"istio", "deploy/gitops/flux/policies", []string{"--to", "istio"}, []lab.CRDs{lab.IstioCRDs}},
+		{"gateway-api", "deploy/gitops/flux/policies", []string{"--to", "gateway-api", "--authorization", "istio"}, []lab.CRDs{lab.GatewayAPICRDs, lab.IstioCRDs}},
+		{"istio-gateway", "examples/gateway", []string{"--to", "istio"}, []lab.CRDs{lab.IstioCRDs}},
+		{"linkerd", "deploy/gitops/flux/policies", []string{"--to", "linkerd"}, []lab.CRDs{lab.GatewayAPICRDs, lab.LinkerdCRDs}},
+		{"consul", "deploy/gitops/flux/policies", []string{"--to", "consul", "--option", "consul.form=kubernetes", "--option", "consul.namespace=shop"}, []lab.CRDs{lab.ConsulCRDs}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lab.NeedCRDs(t, test.crds...)
 			if err := k.Define(test.crds...); err != nil {
 				t.Fatal(err)
 			}
-			text, err := exec.Command(binary, append([]string{"translate", "-f", examples + "/../" + test.input}, test.to...)...).Output()
+			text, err := exec.Command(binary, append([]string{"translate", "-f", "../../../" + test.input}, test.to...)...).Output()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -167,7 +167,7 @@ func (w *world) wrote() (out []string) {
 	for _, e := range all {
 		agent, _ := e["userAgent"].(string)
 		uri, _ := e["requestURI"].(string)
-		if !strings.HasPrefix(agent, "meshknot/") || strings.Contains(uri, "/leases") || strings.Contains(uri, "reviews") && strings.Contains(uri, "authorization.k8s.io") {
+		if !strings.HasPrefix(agent, "meshknot/") || strings.Contains(uri, "/leases") || strings.Contains(uri, ".k8s.io/") && strings.Contains(uri, "reviews") {
 			continue
 		}
 		path, _, _ := strings.Cut(uri, "?")
