@@ -39,7 +39,10 @@ test: lint envoy tools ## lint, unit, golden, script and Rego tests, then those 
 
 e2e: envoy tools ## the cluster: feed, sinks, controller, admission and packaging on a real API server
 	@echo "== in a cluster, one package at a time"
-	$(GO) test -timeout 30m -p 1 $$($(GO) list ./... | grep -E '$(CLUSTER)')
+	$(GO) test -timeout 30m -p 1 $$($(GO) list ./... | grep -E '$(CLUSTER)' | grep -v /test/e2e/faults)
+
+faults: tools ## the controller killed between any two writes, stale and cut watches, rights and definitions taken away (ten minutes)
+	$(GO) test -timeout 30m ./test/e2e/faults
 
 demo-cluster: build envoy tools ## a real API server, the controller and an Envoy on loopback: traffic shifts, a denial, a switched mesh
 	$(GO) run ./test/democluster
@@ -140,4 +143,4 @@ mutants: ## break the translators on purpose, one place at a time; at least 95 %
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: help build image demo demo-cluster e2e generate test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean
+.PHONY: help build image faults demo demo-cluster e2e generate test tools unit race golden envoy nft lint fuzz bench bench-slice equivalence soak mutants conformance grpcio clean
