@@ -24,6 +24,13 @@ func aged(backend string, names ...string) map[string]terms {
 	return out
 }
 
+// with changes what a notebook does.
+func (n *notebook) with(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
+
 func outcomeAt(p *publisher, binding, name string) string {
 	o, ok := p.outcomeOf(slot{binding, SinkCluster, translators.ID{Type: "g/v1/K", Name: name}})
 	return fmt.Sprint(ok, " ", o.State)
@@ -52,14 +59,16 @@ func TestClaims(t *testing.T) {
 			p.hand(work{changes: []translators.Change{put("a", "istio", artifact("x", 1, "of a again"))}})
 			expect(t, n)
 			check(t, outcomeAt(p, "a", "x"), "true claimed")
-			n.stored = map[string][]sink.Stored{"a": {{ID: translators.ID{Type: "g/v1/K", Name: "x"}, Digest: "of a again"}}} // it was first once
-			time.Sleep(time.Hour)                                                                                             // surveys write what is not stored, which is what z wants
+			n.with(func() { // it was first once
+				n.stored = map[string][]sink.Stored{"a": {{ID: translators.ID{Type: "g/v1/K", Name: "x"}, Digest: "of a again"}}}
+			})
+			time.Sleep(time.Hour) // surveys write what is not stored, which is what z wants
 			synctest.Wait()
 			if said := n.heard(); slices.Contains(said, "put a x") || !slices.Contains(said, "put z x") {
 				t.Errorf("at a survey: %v", said)
 			}
 			check(t, outcomeAt(p, "a", "x"), "true claimed")
-			n.stored = nil
+			n.with(func() { n.stored = nil })
 			p.hand(work{changes: []translators.Change{remove("z", "istio", "x")}})
 			expect(t, n, "put a x", "delete z x")
 			check(t, outcomeAt(p, "a", "x"), "true written")
@@ -96,7 +105,7 @@ func TestHandedOver(t *testing.T) {
 		leading(t, p, func() {
 			p.hand(work{bindings: aged("istio", "z", "a"), changes: []translators.Change{put("z", "istio", artifact("x", 1, "of z")), put("a", "istio", artifact("x", 1, "of a"))}})
 			expect(t, n, "put z x")
-			n.fails["x"] = []error{errors.New("not now")}
+			n.with(func() { n.fails["x"] = []error{errors.New("not now")} })
 			p.hand(work{bindings: aged("istio", "a"), changes: []translators.Change{remove("z", "istio", "x")}})
 			expect(t, n, "put a x")
 			time.Sleep(time.Minute)
@@ -137,15 +146,19 @@ func TestOrphans(t *testing.T) {
 		leading(t, p, func() {
 			p.hand(work{bindings: owners("istio", "a")})
 			expect(t, n)
-			if len(o.asked) > 0 {
-				t.Errorf("it was asked for orphans of %v", o.asked)
-			}
-			o.fails = errors.New("away")
+			o.with(func() {
+				if len(o.asked) > 0 {
+					t.Errorf("it was asked for orphans of %v", o.asked)
+				}
+			})
+			o.with(func() { o.fails = errors.New("away") })
 			p.hand(work{bindings: owners("istio", "a"), there: map[string]bool{"a": true, "unusable": true}})
 			expect(t, n)
-			o.fails = nil
+			o.with(func() { o.fails = nil })
 			time.Sleep(time.Minute)
 			expect(t, n, "delete  x")
+			o.mu.Lock()
+			defer o.mu.Unlock()
 			if got := fmt.Sprint(o.asked[0]); got != "[a unusable]" {
 				t.Errorf("it was asked for all but %s", got)
 			}

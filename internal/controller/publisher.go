@@ -119,6 +119,9 @@ type item struct {
 	outcome Outcome
 	fails   int
 	due     time.Time
+	// denied: it was refused for want of a right. left: nothing is wanted where the
+	// binding had something on another mesh, or before this replica led.
+	denied, left bool
 }
 
 // Outcome is what came of an artifact.
@@ -184,7 +187,11 @@ func (p *publisher) hand(w work) {
 			withheld[name] = withheld[name] || c.Withheld
 		}
 		for _, s := range c.Remove {
-			p.want(slot{name, sinkOf(s.ID), s.ID}, nil, 0)
+			at := slot{name, sinkOf(s.ID), s.ID}
+			p.want(at, nil, 0)
+			if o, it := p.owners[name], p.items[at]; o != nil && it != nil {
+				it.left = o.backend != c.Target.Backend
+			}
 		}
 	}
 	for name, is := range withheld {
@@ -238,6 +245,7 @@ func (p *publisher) want(s slot, a *translators.Artifact, rank int) {
 		it.rank = rank
 	}
 	it.artifact, it.outcome, it.fails, it.due = a, Outcome{State: Pending}, 0, time.Time{}
+	it.denied, it.left = false, a == nil && it.left
 	it.turn++
 	p.dirty[s] = true
 	p.claim(s, a != nil)

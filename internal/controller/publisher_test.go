@@ -157,6 +157,37 @@ func TestSwitch(t *testing.T) {
 	})
 }
 
+// However long the new mesh may not be written, what is left of the old one stays,
+// unless it is taken out of the policies themselves.
+func TestSwitchDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &notebook{fails: map[string][]error{}, stored: map[string][]sink.Stored{"a": {{ID: artifact("old", 1, "x").ID}}}}
+		p := n.publisher(t)
+		leading(t, p, func() {
+			p.hand(work{bindings: owners("istio", "a"), changes: []translators.Change{put("a", "istio", artifact("old", 1, "x"))}})
+			expect(t, n, "put a old")
+			for range 12 {
+				n.fails["new"] = append(n.fails["new"], &sink.Refused{Denied: true}, &sink.Missing{})
+			}
+			p.hand(work{bindings: owners("linkerd", "a"), changes: []translators.Change{
+				remove("a", "istio", "old"), put("a", "linkerd", artifact("new", 1, "y"), artifact("good", 1, "y"))}})
+			expect(t, n, "put a good", "put a new")
+			p.hand(work{changes: []translators.Change{remove("a", "linkerd", "good")}})
+			expect(t, n, "delete a good")
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if said := n.heard(); slices.ContainsFunc(said, func(s string) bool { return s != "put a new" }) || len(said) < 5 {
+				t.Errorf("while it may not be written: %v", said)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if said := n.heard(); !slices.Contains(said, "delete a old") {
+				t.Errorf("once it was written: %v", said)
+			}
+		})
+	})
+}
+
 // A write that never succeeds does not keep what is withdrawn in force for ever.
 func TestStuckWriteDoesNotHoldForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

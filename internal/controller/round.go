@@ -75,24 +75,33 @@ func (p *publisher) open(o *owned, s slot) bool {
 	return p.sinks[s.sink] != nil && o.surveyed[s.sink] && !o.paused && !o.withheld && (s.sink != SinkConsul || !o.unguarded || p.items[s].artifact == nil)
 }
 
-// free leaves out the deletions that wait: while something that a binding is to have
-// cannot be written, what it is to replace stays, for a while.
+// free leaves out the deletions that wait.
 func (p *publisher) free(deletes []task) []task {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waits := p.waits()
-	return slices.DeleteFunc(deletes, func(t task) bool { return waits[t.binding] || p.awaited(t.slot) })
+	return slices.DeleteFunc(deletes, func(t task) bool { return waits(t.slot) })
 }
 
-// waits are the bindings whose deletions wait.
-func (p *publisher) waits() map[string]bool {
-	waits := map[string]bool{}
+// waits returns which deletions wait: while something that a binding is to have cannot
+// be written, what it is to replace stays, for a while. What is left of another mesh
+// stays for as long as it is not replaced, because rights or definitions of the new
+// one are missing.
+func (p *publisher) waits() func(slot) bool {
+	all, left := map[string]bool{}, map[string]bool{}
 	for s := range p.dirty {
-		if it := p.items[s]; it != nil && it.artifact != nil && it.outcome.State == Failed && it.fails < p.pace.hold {
-			waits[s.binding] = true
+		it := p.items[s]
+		if it == nil || it.artifact == nil {
+			continue
 		}
+		failed := it.outcome.State == Failed
+		all[s.binding] = all[s.binding] || failed && it.fails < p.pace.hold
+		left[s.binding] = left[s.binding] || failed || it.outcome.State == Missing || it.denied
 	}
-	return waits
+	return func(s slot) bool {
+		it := p.items[s]
+		return all[s.binding] || it != nil && it.left && left[s.binding] || p.awaited(s)
+	}
 }
 
 // ranks cuts tasks into groups of one rank, in their order.
@@ -180,6 +189,7 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 	if it == nil || it.turn != t.turn {
 		return false // something else is wanted now, and will be tried
 	}
+	it.denied = denied(err)
 	gone := t.artifact == nil && (o.State == Written || o.State == Foreign || o.State == Missing)
 	switch {
 	case gone:
@@ -187,7 +197,7 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 		delete(p.dirty, t.slot)
 		p.heard[t.slot] = true
 		return false
-	case o.State == Refused && t.artifact != nil && !denied(err):
+	case o.State == Refused && t.artifact != nil && !it.denied:
 		delete(p.dirty, t.slot) // until something else is wanted, or at the next survey
 	case o.State != Written:
 		it.fails++
@@ -260,7 +270,7 @@ func (p *publisher) rest(cut bool) time.Duration {
 	waits := p.waits()
 	for s := range p.dirty {
 		o, it := p.owners[s.binding], p.items[s]
-		held := it.artifact == nil && (waits[s.binding] || p.awaited(s)) // until the write that it waits for is tried again
+		held := it.artifact == nil && waits(s) // until the write that it waits for is tried again
 		if o != nil && p.open(o, s) && !held {
 			next = min(next, max(it.due.Sub(now), 10*time.Millisecond))
 		}

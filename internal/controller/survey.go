@@ -68,6 +68,7 @@ func (p *publisher) compare(name, kind string, owner sink.Owner, stored []sink.S
 		it := p.items[s]
 		if it == nil || it.artifact == nil {
 			p.want(s, nil, 0)
+			p.items[s].left = p.items[s].left || it == nil
 			continue
 		}
 		digest, err := p.digest(*it.artifact)

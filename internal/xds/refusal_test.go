@@ -78,6 +78,27 @@ func TestRefusalsAreInForceUntilSomethingElseIs(t *testing.T) {
 	refuses(t, s)
 }
 
+// What a change that is held back takes the place of is refused no more.
+func TestRefusalsOfWhatIsOvertaken(t *testing.T) {
+	s, addr := start(t, Options{Trailing: time.Hour})
+	apply(t, s, artifact(rs.ClusterType, "a", "1", ir.Audience{}))
+	c := plain(t, addr)
+	c.hello("sidecar~shop/web")
+	c.nack(c.next(), "", "a is bad")
+	refuses(t, s, "a is bad: a")
+	s.mu.Lock()
+	s.wave++ // as where somebody is still being sent something
+	s.mu.Unlock()
+	apply(t, s, artifact(rs.ClusterType, "a", "2", ir.Audience{}))
+	if got := inForce(s); len(got) > 0 {
+		t.Errorf("refused is still %q", got)
+	}
+	s.mu.Lock()
+	s.ebb()
+	s.mu.Unlock()
+	c.ack(c.next())
+}
+
 // A proxy that refuses without end is given no more room than others.
 func TestRefusalsAreBounded(t *testing.T) {
 	a := newActor(t, newStore(), false, Options{})
@@ -114,29 +135,44 @@ func TestAnswersAreToldOf(t *testing.T) {
 			t.Fatal("nothing is told of " + what)
 		}
 	}
+	rests := func() {
+		t.Helper()
+		goOn <- struct{}{}
+		eventually(t, "a listener that is at rest", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.telling })
+	}
 	apply(t, s, artifact(rs.ClusterType, "a", "1", ir.Audience{}))
 	told("a change")
-	goOn <- struct{}{}
-	eventually(t, "a listener that is at rest", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.telling })
+	rests()
 	c := plain(t, addr)
 	c.hello("sidecar~shop/web")
+	p := c.next()
 	told("a proxy that comes")
+	goOn <- struct{}{}
+	eventually(t, "a listener that is at rest", func() bool {
+		select { // coming may be told twice: it comes, and asks
+		case <-called:
+			goOn <- struct{}{}
+		default:
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.telling
+	})
+	c.nack(p, "", "a is bad")
+	told("a refusal")
 	// While the listener is at it, all that happens is one more call.
-	c.ack(c.next())
 	for i := range 3 {
 		apply(t, s, artifact(rs.ClusterType, "a", fmt.Sprint(i+2), ir.Audience{}))
 		c.nack(c.next(), "", "a is bad")
 	}
-	eventually(t, "three refusals", func() bool { return s.Status().Nacks == 3 })
+	eventually(t, "four refusals", func() bool { return s.Status().Nacks == 4 })
 	goOn <- struct{}{}
 	told("refusals")
-	goOn <- struct{}{}
-	eventually(t, "a listener that is at rest", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.telling })
+	rests()
 	if err := c.stream.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
 	told("a proxy that goes")
 	s.OnAnswer(nil)
-	goOn <- struct{}{}
-	eventually(t, "a listener that is let go", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.telling })
+	rests()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshknot/meshknot/crds/v1alpha1"
 	"github.com/meshknot/meshknot/test/e2e/cluster"
+	"github.com/meshknot/meshknot/test/lab"
 )
 
 // between stands before Consul, and looks at each write whether the binding that it is
@@ -55,4 +56,28 @@ func (b *between) said() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.seen)
+}
+
+// take takes a right from the controller, and returns what gives it back.
+func (w *world) take(resource, verb string) (give func()) {
+	w.t.Helper()
+	name := cluster.Object("rbac.authorization.k8s.io/v1", "ClusterRole", "", "meshknot-controller")
+	role, err := w.Get(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	had, _ := role["rules"].([]any)
+	left := slices.DeleteFunc(slices.Clone(had), func(r any) bool {
+		resources, _ := cluster.Dig(r, "resources").([]any)
+		verbs, _ := cluster.Dig(r, "verbs").([]any)
+		return slices.Equal(resources, []any{resource}) && slices.Equal(verbs, []any{verb})
+	})
+	if len(left) == len(had) {
+		w.t.Fatalf("no rule of the controller is just %s of %s", verb, resource)
+	}
+	w.edit(name, lab.Object{"rules": left})
+	return func() {
+		w.t.Helper()
+		w.edit(name, lab.Object{"rules": had})
+	}
 }

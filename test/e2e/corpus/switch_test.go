@@ -153,8 +153,18 @@ func TestFinalizer(t *testing.T) {
 	w := newWorld(t, lab.Consul)
 	w.apply(shop("shop", "in-consul"))
 	proxy := w.between()
+	give := w.take("meshbindings", "patch")
 	first := w.controller("--consul-address=" + proxy.address)
 	w.bind("in-consul", "{name: consul, options: {form: config}}", "")
+	w.eventually("attempts to guard the binding, which are refused", func() (bool, any) {
+		writes := w.writes(0)
+		tried := slices.DeleteFunc(slices.Clone(writes), func(s string) bool { return s != "patch /apis/meshknot.io/v1alpha1/meshbindings/in-consul" })
+		return len(tried) >= 5, writes
+	})
+	if said := proxy.said(); len(said) > 0 {
+		t.Errorf("without a finalizer there are %d writes to Consul", len(said))
+	}
+	give()
 	w.exact("in Consul")
 	if said := proxy.said(); len(said) == 0 || slices.Contains(said, "unguarded") {
 		t.Errorf("at the writes the finalizer was %q", said)

@@ -55,7 +55,7 @@ func TestDefinitions(t *testing.T) {
 	w.undefine(splitsKind)
 	w.trouble(r, splitsKind, true)
 	w.regroup("GET", "HEAD")
-	if got := w.weights(); got != "1/100" {
+	if got := w.weights(); got != reduced(1) {
 		t.Errorf("without the definition of splits there are %q", got)
 	}
 	if said := w.splitReport(binding); !said.Programmed(1) {
@@ -74,7 +74,7 @@ func TestDefinitions(t *testing.T) {
 	w.trouble(r, splitsKind, false)
 	w.must(w.Apply(split(2)))
 	w.inForce(binding, 2)
-	if got := w.weights(); got != "2/99" {
+	if got := w.weights(); got != reduced(2) {
 		t.Errorf("with the definition again there are %q", got)
 	}
 	for _, q := range w.gate.written("") {

@@ -155,7 +155,7 @@ func (w *world) expired() {
 		return false
 	})
 	w.gate.Set(false, w.gate.over)
-	w.eventually("edit of that time", func() (bool, any) { got := w.weights(); return got == "8/93", got })
+	w.eventually("edit of that time", func() (bool, any) { got := w.weights(); return got == reduced(8), got })
 	w.eventually("no report on what was deleted", func() (bool, any) { _, err := w.Get(report); return lab.IsStatus(err, http.StatusNotFound), err })
 	w.gate.interfere(nil)
 	w.weight(9)
@@ -219,7 +219,8 @@ func (w *world) grew() {
 		routes, _ := cluster.Dig(q.object(), "spec", "http").([]any)
 		for _, r := range routes {
 			if to, _ := cluster.Dig(r, "route").([]any); len(to) > 1 && strings.HasSuffix(q.path, "/reviews") {
-				weights = append(weights, number(cluster.Dig(to[0], "weight")))
+				v1, v2 := number(cluster.Dig(to[0], "weight")), number(cluster.Dig(to[1], "weight"))
+				weights = append(weights, 100*v1/max(v1+v2, 1))
 			}
 		}
 	}

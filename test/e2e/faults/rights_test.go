@@ -96,7 +96,7 @@ func TestLeastRights(t *testing.T) {
 		{"istio", onIstio, []string{"istio"}},
 		{"linkerd", lab.Object{"name": "linkerd"}, []string{"linkerd"}},
 		{"consul", lab.Object{"name": "consul", "options": lab.Object{"form": "kubernetes"}}, []string{"consul"}},
-		{"gateway-api", lab.Object{"name": "gateway-api"}, []string{"gateway-api"}},
+		{"gateway-api", lab.Object{"name": "gateway-api"}, []string{"gateway-api"}}, // which cannot say who may call
 		{"gateway-api-istio", onGateway, []string{"gateway-api", "gateway-api-istio"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,8 +107,11 @@ func TestLeastRights(t *testing.T) {
 			before := len(w.gate.forbidden(0))
 			r := w.replica("--kubeconfig="+kubeconfig, "--leader-elect", "--roles=writer")
 			defer r.Stop()
-			for _, o := range []lab.Object{bound(binding, c.backend), group("GET"), target(), split(90)} {
-				w.must(w.Apply(o))
+			w.must(w.Apply(bound(binding, c.backend)))
+			w.must(w.Apply(split(90)))
+			if c.name != "gateway-api" {
+				w.must(w.Apply(group("GET")))
+				w.must(w.Apply(target()))
 			}
 			said := func(generation int64) {
 				t.Helper()
@@ -168,7 +171,7 @@ func TestRightsWithdrawn(t *testing.T) {
 	w.trouble(r, splitsKind, true)
 	w.must(w.Apply(split(2)))
 	w.regroup("GET")
-	if got := w.weights(); got != "1/100" {
+	if got := w.weights(); got != reduced(1) {
 		t.Errorf("without the right to read splits there are %s", got)
 	}
 	if said := w.splitReport(binding); !said.Programmed(1) {
@@ -191,24 +194,65 @@ func TestRightsWithdrawn(t *testing.T) {
 		state, message := w.condition(binding, "Programmed")
 		return state == "False/Refused" && strings.Contains(message, words), state + ": " + message
 	})
-	if got := w.weights(); got != "2/99" {
+	if got := w.weights(); got != reduced(2) {
 		t.Errorf("without the right to write there are %s", got)
 	}
 	w.ready(r)
 	some.again("istio")
 	w.inForce(binding, 3)
-	if got := w.weights(); got != "3/98" {
+	if got := w.weights(); got != reduced(3) {
 		t.Errorf("with the right again there are %s", got)
 	}
 
 	// to say so
 	some.without("controller", "translationreports")
 	w.must(w.Apply(split(4)))
-	w.eventually("edit that takes effect, whatever may be said of it", func() (bool, any) { got := w.weights(); return got == "4/97", got })
+	w.eventually("edit that takes effect, whatever may be said of it", func() (bool, any) { got := w.weights(); return got == reduced(4), got })
 	w.eventually("metric of reports that are not written", func() (bool, any) {
 		got := r.Metric(fmt.Sprintf("meshknot_report_writes_total{kind=%q,result=%q}", "report", "error"))
 		return got != "" && got != "0", got
 	})
 	some.again("controller")
 	w.inForce(binding, 4)
+}
+
+// A binding is switched to a mesh that the controller may not write for. What is in
+// force on the old one stays, whoever writes by then, until the new one is allowed.
+func TestSwitchDenied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, lab.KubeOptions{}, everything...)
+	some, own := w.account("some", "istio")
+	kubeconfig, err := w.gate.Kubeconfig(own)
+	w.must(err)
+	for _, o := range []lab.Object{bound(binding, onIstio), group("GET"), target()} {
+		w.must(w.Apply(o))
+	}
+	r := w.replica("--kubeconfig="+kubeconfig, "--roles=writer")
+	w.weight(1)
+	w.must(w.Apply(bound(binding, onGateway)))
+	denied := func(what string) {
+		t.Helper()
+		w.eventually("refusal "+what, func() (bool, any) {
+			state, message := w.condition(binding, "Programmed")
+			return state == "False/Refused" && strings.Contains(message, `resource "httproutes"`), state + ": " + message
+		})
+		w.barrier()
+		if got := w.weights(); got != reduced(1) {
+			t.Errorf("%s, there are %s", what, got)
+		}
+	}
+	denied("of a switched binding")
+	r.Stop()
+	w.replica("--kubeconfig="+kubeconfig, "--roles=writer")
+	denied("after a restart")
+	for _, g := range deploy.Grants() {
+		if g.Name == "gateway-api" {
+			some.grant(g, func(rbacv1.PolicyRule) bool { return true })
+		}
+	}
+	w.eventually("switched binding that is in force", func() (bool, any) {
+		state, message := w.condition(binding, "Programmed")
+		return state == "True/Programmed", state + ": " + message
+	})
+	w.eventually("nothing of the old mesh", func() (bool, any) { got := w.weights(); return got == "", got })
 }

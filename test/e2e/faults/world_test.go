@@ -192,11 +192,17 @@ func target() lab.Object {
 	return o
 }
 
-// split is the TrafficSplit of reviews, with a weight for version 1. Their sum is a
-// prime, so that back ends that reduce weights leave them as they are.
-func split(v1 int) lab.Object { return cluster.Split(v1, total-v1) }
+// split is the TrafficSplit of reviews, with a weight of 100 for version 1.
+func split(v1 int) lab.Object { return cluster.Split(v1, 100-v1) }
 
-const total = 101
+// reduced is what back ends make of its weights.
+func reduced(v1 int) string {
+	a, b := v1, 100-v1
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return fmt.Sprint(v1/a, "/", (100-v1)/a)
+}
 
 // regroup applies the group with other methods, and waits until it was read, and with
 // it all that was before it.
@@ -228,22 +234,27 @@ func (w *world) weight(n int) {
 	w.Helper()
 	generation := w.apply(split(n))
 	w.inForce(binding, generation)
-	if got := w.weights(); got != fmt.Sprint(n, "/", total-n) {
-		w.Errorf("said to be in force are %d/%d, there are %s", n, total-n, got)
+	if got := w.weights(); got != reduced(n) {
+		w.Errorf("said to be in force is %d of 100, there are %s", n, got)
 	}
 }
 
 // weights are those that the VirtualService of reviews has, "90/10".
 func (w *world) weights() string {
-	list, err := w.List(networking, "VirtualService", shop)
+	return w.weightsOf(networking, "VirtualService", "http", "route")
+}
+
+// weightsOf are those of the objects of a kind in the shop, in lists of lists.
+func (w *world) weightsOf(version, kind, rules, targets string) string {
+	list, err := w.List(version, kind, shop)
 	if err != nil {
 		return err.Error()
 	}
 	var out []string
 	for _, o := range list {
-		routes, _ := cluster.Dig(o, "spec", "http").([]any)
+		routes, _ := cluster.Dig(o, "spec", rules).([]any)
 		for _, r := range routes {
-			to, _ := cluster.Dig(r, "route").([]any)
+			to, _ := cluster.Dig(r, targets).([]any)
 			for _, d := range to {
 				if n := cluster.Dig(d, "weight"); n != nil && len(to) > 1 {
 					out = append(out, fmt.Sprint(n))

@@ -52,8 +52,7 @@ func TestWritesAreWhatChanged(t *testing.T) {
 	}
 	now := r.numbers("meshknot_event_to_write_seconds_count")
 	for _, write := range []string{"artifact", "report"} {
-		name := `meshknot_event_to_write_seconds_count{write="` + write + `"}`
-		if now[name]-was[name] != 1 {
+		if name := count(write); now[name]-was[name] != 1 {
 			t.Errorf("%s was %v and is %v", name, was[name], now[name])
 		}
 	}
