@@ -197,9 +197,9 @@ func (c *Cluster) Delete(ctx context.Context, owner Owner, id translators.ID) (b
 	_, name := placeOf(id)
 	for range attempts {
 		var live *unstructured.Unstructured
-		c.forget(at) // whatever is there now, or is not
 		live, err = client.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
+			c.forget(at)
 			return false, nil
 		}
 		if err != nil {
@@ -210,6 +210,7 @@ func (c *Cluster) Delete(ctx context.Context, owner Owner, id translators.ID) (b
 			return false, nil
 		}
 		uid, revision := live.GetUID(), live.GetResourceVersion()
+		c.forget(at) // only now: what stays is known as before
 		err = client.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &revision}})
 		if !apierrors.IsConflict(err) {
 			break

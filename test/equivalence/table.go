@@ -32,7 +32,7 @@ var Table = []Entry{
 	{"envoy", "envoy", envoy.Needs, func() (planes.Plane, error) { return envoy.New() }, nil, true, 0},
 	{"grpc", "grpc", nil, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return grpc.New(l) })
-	}, AsGRPC, true, 0},
+	}, AsGRPC, true, 160},
 	{"consul", "consul", []string{lab.Consul, lab.Envoy}, func() (planes.Plane, error) {
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "deny") })
 	}, nil, false, 40},
@@ -40,7 +40,7 @@ var Table = []Entry{
 		return inLab(func(l *lab.Lab) (planes.Plane, error) { return consul.New(l, "allow") })
 	}, nil, false, 40},
 	{"istio", "istio", istio.Needs, func() (planes.Plane, error) { return istio.New() }, nil, true, 0},
-	{"istio-grpc", "istio", istio.NeedsProxyless, func() (planes.Plane, error) { return istio.NewProxyless() }, AsGRPC, false, 0},
+	{"istio-grpc", "istio", istio.NeedsProxyless, func() (planes.Plane, error) { return istio.NewProxyless() }, AsGRPC, false, 160},
 }
 
 // Modelled are the back ends without programs that could run here: what is made
