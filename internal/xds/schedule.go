@@ -24,7 +24,8 @@ import (
 type schedule struct {
 	options *Options
 	store   *store
-	slot    uint32
+	slot    uint32 // of the stream in the store, once it has joined
+	joined  bool
 	who     ir.Identity
 	sotw    bool
 	salt    [4]byte // begins every nonce, so that no other stream has the same

@@ -73,6 +73,9 @@ func (s *store) join(st *stream) uint32 {
 func (s *store) leave(slot uint32) {
 	s.streams[slot] = nil
 	s.vacant = append(s.vacant, slot)
+	if len(s.vacant) == len(s.streams) { // who comes next begins anew, in order
+		s.streams, s.vacant = s.streams[:0], s.vacant[:0]
+	}
 }
 
 // intern returns the number of a name.

@@ -100,7 +100,9 @@ func (s *Server) close(st *stream) {
 		s.news()
 		st.schedule = nil
 		c.quit()
-		c.store.leave(c.slot)
+		if c.joined {
+			c.store.leave(c.slot)
+		}
 	}
 }
 
@@ -191,7 +193,7 @@ func (s *Server) admit(st *stream, node *corev3.Node) (<-chan struct{}, error) {
 	st.node, st.role = node.GetId(), r
 	c := &schedule{options: &s.options, store: s.store(r.backend), who: r.identity(), sotw: st.sotw}
 	_, _ = rand.Read(c.salt[:]) // it never fails
-	st.schedule, c.slot = c, c.store.join(st)
+	st.schedule = c
 	s.news()
 	return c.store.ready, nil
 }
@@ -203,6 +205,9 @@ func (s *Server) take(st *stream, q *request) error {
 	c := st.schedule
 	if c == nil || st.ended {
 		return nil
+	}
+	if !c.joined { // in the order in which they subscribe: a set of slots is added to at its end
+		c.slot, c.joined = c.store.join(st), true
 	}
 	said, err := c.asks(q, time.Now())
 	s.book(st, said)
