@@ -92,9 +92,14 @@ func (w *routes) with(c ...Condition) []Condition { return slices.Concat(w.base,
 
 // route reports false when the route has to go: none of its matches, or not
 // what becomes of them, can be said. What is merely done on the way (headers,
-// rewriting, mirrors, timeouts) goes alone.
+// rewriting, mirrors, timeouts) goes alone. A redirect that cannot be said leaves
+// its place to a failure, for without it requests would go where the next route leads.
 func (w *routes) route(r ir.Route) (ir.Route, bool) {
 	ok := w.destinations(r)
+	if !ok && r.Redirect != nil {
+		r.Redirect, r.Status = nil, 500
+		ok = w.destinations(r)
+	}
 	r.Matches = kept(r.Matches, func(m ir.Match) bool { return walkMatch(m, w.base, routeFeatures, w.keep) })
 	w.onTheWay(&r)
 	return r, ok && len(r.Matches) > 0

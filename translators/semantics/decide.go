@@ -205,7 +205,10 @@ func hostFor(all []*ir.VirtualHost, host string) *ir.VirtualHost {
 // route decides by the first route that holds.
 func (m Model) route(routes []ir.Route, http bool, q Request, at report.Ref) Decision {
 	route, match, ok := take(routes, http, q)
-	if !ok {
+	switch {
+	case !ok && http: // the route for all else is among those that a mesh cannot say
+		return Decision{Verdict: Answer, Status: 404, Route: "unmatched", Because: []report.Ref{at}}
+	case !ok:
 		return Decision{Verdict: Deny, Because: []report.Ref{at}}
 	}
 	d := Decision{Route: route.Name, Because: []report.Ref{match.Ref}}

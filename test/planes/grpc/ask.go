@@ -101,7 +101,7 @@ func (s *scene) unreachable(q semantics.Request) string {
 			return "no gRPC server is told to serve at that port"
 		}
 		if header := s.asked[q.Workload]; header != "" {
-			return unsaid(q.Workload, header)
+			return Unsaid(q.Workload, header)
 		}
 		return ""
 	}

@@ -106,7 +106,7 @@ func newScene(p *Plane, shown planes.Showing, nacks uint64) *scene {
 	for _, piece := range shown.Pieces {
 		units = append(units, piece.Unit)
 	}
-	s.behind, s.asked = behind(units), askedFor(units)
+	s.behind, s.asked = behind(units), AskedFor(units)
 	return s
 }
 

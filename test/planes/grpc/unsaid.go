@@ -14,8 +14,8 @@ import (
 // a grant asks for them the call that is made instead is another one.
 var added = []string{"content-type", "user-agent"}
 
-// askedFor maps accounts to a header that clients add and their grants ask for.
-func askedFor(units []ir.Unit) map[ir.Name]string {
+// AskedFor maps accounts to a header that clients add and their grants ask for.
+func AskedFor(units []ir.Unit) map[ir.Name]string {
 	out := map[ir.Name]string{}
 	for _, u := range units {
 		if u.Workload == nil {
@@ -45,13 +45,15 @@ func (s *scene) unsaid(q semantics.Request, host string) string {
 		}
 		for _, pod := range at {
 			if header := s.asked[pod.Service]; led && header != "" {
-				return unsaid(pod.Service, header)
+				return Unsaid(pod.Service, header)
 			}
 		}
 	}
 	return ""
 }
 
-func unsaid(account ir.Name, header string) string {
+// Unsaid says why a call to an account cannot be made whose grants ask for a header
+// that clients add.
+func Unsaid(account ir.Name, header string) string {
 	return fmt.Sprintf("every gRPC client sends a %s of its own, and the grants of %s ask for it", header, account)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/test/planes"
+	plainplane "github.com/meshknot/meshknot/test/planes/grpc"
 	"github.com/meshknot/meshknot/translators/ir"
 )
 
@@ -39,6 +40,10 @@ type scene struct {
 	servers map[string]*server // by address of a pod
 	// silent are processes that are told nothing of a policy that allows nothing.
 	silent map[string]bool
+	// asked maps accounts to a header that clients add by themselves and their grants
+	// ask for, unsaid processes to why a call to them is another than is meant.
+	asked  map[ir.Name]string
+	unsaid map[string]string
 	// closed are the accounts whose pods take no plain text.
 	closed  map[ir.Name]bool
 	routes  map[outward]answers
@@ -109,6 +114,7 @@ func (p *Proxyless) Show(s planes.Scene) (planes.Showing, error) {
 		return out, err
 	}
 	next := &scene{stage: st, servers: map[string]*server{}, silent: map[string]bool{}, closed: map[ir.Name]bool{},
+		asked: plainplane.AskedFor(s.Units), unsaid: map[string]string{},
 		routes: map[outward]answers{}, clients: map[talk]*grpc.ClientConn{}}
 	p.on = next
 	for _, one := range st.cast.pods {

@@ -116,6 +116,9 @@ func (s *scene) foreign(r *routev3.Route) string {
 			return "the routes speak of a cluster that is not there"
 		}
 		for _, process := range s.processesBehind(parts[1], parts[3]) {
+			if why := s.unsaid[process]; why != "" {
+				return why
+			}
 			silent[s.silent[process]] = true
 		}
 	}
@@ -218,6 +221,9 @@ func (s *scene) straight(q semantics.Request) (target, cannot string) {
 			return "", "several pods answer, and no proxy chooses"
 		}
 		workload, port = behind[0].pod.workload(), behind[0].port
+	}
+	if why := s.unsaid[planes.Process(workload, port)]; why != "" {
+		return "", why
 	}
 	if q.From == nil && (!s.closed[workload] || s.probed(workload, port, q)) {
 		return "", "Istio knows no gRPC server that takes mTLS and plain text"

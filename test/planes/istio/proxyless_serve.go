@@ -80,6 +80,9 @@ func (p *Proxyless) serveAll(s *scene, one *pod, applied []object) error {
 		s.closed[one.workload()] = s.closed[one.workload()] || strict(o) && selects(o, one)
 	}
 	for i, port := range ports {
+		if header := s.asked[one.workload()]; header != "" {
+			s.unsaid[planes.Process(one.workload(), port)] = plainplane.Unsaid(one.workload(), header)
+		}
 		l := told[names[i]]
 		if l == nil {
 			continue // no Service leads there, and istiod tells the server nothing
