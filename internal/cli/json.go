@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/translators"
-	"github.com/meshknot/meshknot/translators/ir"
 	"github.com/meshknot/meshknot/translators/report"
 )
 
@@ -19,49 +21,42 @@ type document struct {
 type backendPart struct {
 	Name      string         `json:"name"`
 	Withheld  bool           `json:"withheld,omitempty"`
-	Artifacts []artifactPart `json:"artifacts"`
+	Artifacts []struct{}     `json:"artifacts"` // none: see emitJSON
 	Findings  []any          `json:"findings"`
 	Summary   map[string]int `json:"summary"`
 }
 
-type artifactPart struct {
-	Type string `json:"type"`
-	Name string `json:"name"`
-	// Namespace whose proxies get this in place of the artifact of the same name.
-	For     string       `json:"forNamespace,omitempty"`
-	Payload any          `json:"payload"`
-	Refs    []report.Ref `json:"refs"`
-}
+// artifactsKey is where the artifacts of a back end stand in a document that has none: no
+// string has a line's end in it, and nothing else of that depth is called so.
+const artifactsKey = "\n      \"artifacts\": "
 
+// emitJSON prints the document without its artifacts, and each back end's in their
+// place: they are printed on all processors, and are never all there as text.
 func (a *app) emitJSON(t translation) error {
 	doc := document{APIVersion: "meshknot.io/v1alpha1", Kind: "Translation", Access: t.access,
 		Backends: []backendPart{}, Findings: located(t, t.said)}
 	for _, o := range t.Outputs {
-		part := backendPart{Name: name(o.Target), Withheld: o.Withheld, Artifacts: []artifactPart{},
-			Findings: located(t, o.Findings), Summary: flat(t.summary(o))}
-		for _, one := range o.Artifacts {
-			payload, err := sink.Plain(one.Payload)
-			if err != nil {
+		doc.Backends = append(doc.Backends, backendPart{Name: name(o.Target), Withheld: o.Withheld, Artifacts: []struct{}{},
+			Findings: located(t, o.Findings), Summary: flat(t.summary(o))})
+	}
+	text, err := report.IndentedJSON(doc, 0)
+	if err != nil {
+		return status{exitCannot, err}
+	}
+	for i, part := range bytes.Split(append(text, '\n'), []byte(artifactsKey+"[]")) {
+		if i > 0 {
+			if _, err := io.WriteString(a.out, artifactsKey); err != nil {
 				return status{exitCannot, err}
 			}
-			refs := one.Refs
-			if refs == nil {
-				refs = []report.Ref{}
+			if err := sink.JSON(a.out, t.Outputs[i-1].Artifacts, 3); err != nil {
+				return status{exitCannot, err}
 			}
-			part.Artifacts = append(part.Artifacts, artifactPart{one.ID.Type, one.ID.Name, instead(one.Audience), payload, refs})
 		}
-		doc.Backends = append(doc.Backends, part)
+		if _, err := a.out.Write(part); err != nil {
+			return status{exitCannot, err}
+		}
 	}
-	return report.WriteJSON(a.out, doc)
-}
-
-// instead returns the namespace for which an artifact replaces that of
-// everybody: the callers of one namespace are nobody's audience else.
-func instead(a ir.Audience) string {
-	if a.Account != "" {
-		return ""
-	}
-	return a.Namespace
+	return nil
 }
 
 func located(t translation, found report.Report) []any {

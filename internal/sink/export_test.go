@@ -1,7 +1,10 @@
 package sink
 
 import (
+	"slices"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshknot/meshknot/translators"
 )
@@ -54,3 +57,19 @@ var Reconcile = reconcile
 
 // EntryKinds are the kinds of Consul's entries that are looked for.
 func EntryKinds() []string { return entryKinds }
+
+// Refusing are the conditions in which meshes refuse objects.
+func Refusing() []string {
+	var out []string
+	for _, t := range tellings {
+		out = append(append(out, t.denied...), t.partly...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Known reports whether it is known what meshes say of a kind, if anything.
+func Known(k schema.GroupKind) bool {
+	_, ok := tellings[k]
+	return ok
+}

@@ -16,13 +16,16 @@ import (
 // typeKey says in a resource's JSON what it is.
 const typeKey = "@type"
 
+// wellKnownPackage has the messages that have a form of their own in JSON.
+const wellKnownPackage = "google.protobuf"
+
 // plainMessage turns a message into maps and lists as its JSON has them (the
 // mapping that Protocol Buffers define). To print JSON and parse it again takes
 // longer than all else that is done with a resource; only what that mapping
 // treats as special goes that way.
 func plainMessage(m protoreflect.Message) (any, error) {
 	name := m.Descriptor().FullName()
-	if name.Parent() == "google.protobuf" {
+	if name.Parent() == wellKnownPackage {
 		return wellKnown(m, string(name.Name()))
 	}
 	out := map[string]any{}
@@ -42,7 +45,7 @@ func wellKnown(m protoreflect.Message, name string) (any, error) {
 			return nil, fmt.Errorf("unpacking %s: %w", msg.GetTypeUrl(), err)
 		}
 		v, err := plainMessage(inner.ProtoReflect())
-		if out, ok := v.(map[string]any); ok && inner.ProtoReflect().Descriptor().FullName().Parent() != "google.protobuf" {
+		if out, ok := v.(map[string]any); ok && inner.ProtoReflect().Descriptor().FullName().Parent() != wellKnownPackage {
 			out[typeKey] = msg.GetTypeUrl()
 			return out, err
 		}

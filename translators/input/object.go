@@ -2,7 +2,6 @@ package input
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -163,7 +162,7 @@ func (r *reading) known(e entry, group, version string, schemas []Schema) {
 	r.metadata(&e, &o)
 	r.decode(&e, &o, s, without)
 	o.Rejected = e.broken
-	r.found[id] = append(r.found[id], candidate{o, e.node, e.home, sha256.Sum256(e.node.canonical())})
+	r.found[id] = append(r.found[id], candidate{object: o, node: e.node, home: e.home})
 }
 
 // placeOf returns where a mismatch stands. What a build made of several files

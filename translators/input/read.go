@@ -62,9 +62,10 @@ type reading struct {
 // candidate is an object that was read, before it is known to be the only one
 // of its ID.
 type candidate struct {
-	object  Object
-	node    *node
-	home    home
+	object Object
+	node   *node
+	home   home
+	// content stands for what the document says, where there are several.
 	content digest
 }
 

@@ -2,6 +2,7 @@ package input
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,11 +122,17 @@ func (s *Set) keepOthers(others []candidate) {
 // all of them are rejected. Their order depends on their content alone.
 func (r *reading) unique(id ID) []candidate {
 	all := r.found[id]
+	if len(all) == 1 {
+		return all
+	}
+	for i := range all {
+		all[i].content = sha256.Sum256(all[i].node.canonical())
+	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return comparePositions(a.home.at(""), b.home.at("")) })
 	var kept []candidate
 	known := map[digest]int{} // what was kept, by all that makes a candidate the same
 	for _, c := range all {
-		same := c.sameness(len(all) > 1)
+		same := c.sameness()
 		i, ok := -1, false
 		for _, d := range same {
 			if !ok {
@@ -153,9 +160,9 @@ func (r *reading) unique(id ID) []candidate {
 
 // sameness returns digests of which two candidates share one if they are one
 // object to everybody: written alike, or read alike from two versions of the kind.
-func (c candidate) sameness(several bool) []digest {
+func (c candidate) sameness() []digest {
 	out := []digest{c.content}
-	if several && !c.object.Rejected && c.object.Value != nil {
+	if !c.object.Rejected && c.object.Value != nil {
 		out = append(out, digestOf(projection(c.object)))
 	}
 	return out

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -47,6 +48,9 @@ func escaped(r rune) string {
 // cleanJSON escapes in a JSON text what does not print. Outside of strings JSON
 // has nothing of the kind but white space, so the meaning stays the same.
 func cleanJSON(text []byte) []byte {
+	if !slices.ContainsFunc(text, func(c byte) bool { return c > '~' || c < ' ' && c != '\n' }) {
+		return text // as nearly always
+	}
 	var b strings.Builder
 	for _, r := range string(text) {
 		if r == '\n' || r == utf8.RuneError || !unprintable(r) {

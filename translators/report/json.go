@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"strings"
 )
 
 // FindingJSON is the shape of a finding in JSON documents. It is a contract:
@@ -62,13 +63,23 @@ func renderJSON(w io.Writer, findings []located, o RenderOptions) error {
 // WriteJSON writes a document with findings as indented JSON that is safe to
 // show on a terminal: what does not print is escaped.
 func WriteJSON(w io.Writer, v any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false) // no browser reads it, and "->" is to be found in it
-	if err := e.Encode(v); err != nil {
+	text, err := IndentedJSON(v, 0)
+	if err != nil {
 		return err
 	}
-	_, err := w.Write(cleanJSON(text.Bytes()))
+	_, err = w.Write(append(text, '\n'))
 	return err
+}
+
+// IndentedJSON returns a value as WriteJSON has it so deep within a document,
+// without what stands before and behind it.
+func IndentedJSON(v any, depth int) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent(strings.Repeat("  ", depth), "  ")
+	e.SetEscapeHTML(false) // no browser reads it, and "->" is to be found in it
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return cleanJSON(bytes.TrimSuffix(text.Bytes(), []byte{'\n'})), nil
 }
