@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -20,9 +22,12 @@ type evaluation struct {
 	limits limits
 	store  storage.Store
 	txn    storage.Transaction
-	// current is the evaluation that the watch may stop; large: it has.
+	// current is the evaluation that may be stopped; large: the watch has.
 	current atomic.Pointer[topdown.Cancel]
 	large   atomic.Bool
+	// shared is what rules that read the object itself found out of it, those before
+	// included: they have one input. It is nil between objects and after an error.
+	shared topdown.VirtualCache
 	// late counts, by rule, the objects on which it ran out of time.
 	late map[string]int
 	// tracer, if any, sees what is evaluated.
@@ -33,6 +38,7 @@ type evaluation struct {
 // all were.
 func (e *evaluation) object(ctx context.Context, entries []entry, at report.Ref, in inputs) (report.Report, bool) {
 	var found report.Report
+	e.shared = nil
 	for _, en := range entries {
 		if ctx.Err() != nil {
 			return found, false
@@ -77,21 +83,22 @@ func (e *evaluation) findings(ctx context.Context, en entry, at report.Ref, in i
 // whose prepared queries are bound to one store, because every check has an
 // inventory of its own. The result is nil where the rule says nothing.
 func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, error) {
-	ctx, done := context.WithTimeout(ctx, e.limits.timeout)
-	defer done()
 	cancel := topdown.NewCancel()
+	defer time.AfterFunc(e.limits.timeout, cancel.Cancel).Stop()
 	e.large.Store(false)
 	e.current.Store(&cancel)
-	defer context.AfterFunc(ctx, cancel.Cancel)()
+	if ctx.Err() != nil { // what stops the current one may have seen that before
+		cancel.Cancel()
+	}
+	known := e.known(en)
 	query := topdown.NewQuery(en.query).
 		WithCompiler(e.plan.compiler).
 		WithStore(e.store).
 		WithTransaction(e.txn).
 		WithInput(in.of(en)).
-		WithCancel(cancel)
-	if v, ok := e.store.(view); ok && v.memory != nil {
-		query = query.WithVirtualCache(&remembering{VirtualCache: topdown.NewVirtualCache(), view: v})
-	}
+		WithCancel(cancel).
+		WithMetrics(metrics.NoOp()).
+		WithVirtualCache(known)
 	if e.tracer != nil {
 		query = query.WithQueryTracer(e.tracer)
 	}
@@ -100,7 +107,35 @@ func (e *evaluation) ask(ctx context.Context, en entry, in inputs) (ast.Value, e
 		value = r[result].Value
 		return nil
 	})
+	if err != nil {
+		e.shared = nil // it may have ended anywhere
+	}
 	return value, err
+}
+
+// known is what is known of documents and functions where a rule begins.
+func (e *evaluation) known(en entry) topdown.VirtualCache {
+	if !en.review && e.shared != nil {
+		return e.shared
+	}
+	known := topdown.NewVirtualCache()
+	if v, ok := e.store.(view); ok && v.memory != nil {
+		known = &remembering{VirtualCache: known, view: v}
+	}
+	if !en.review {
+		e.shared = known
+	}
+	return known
+}
+
+// stops lets the end of ctx stop what is evaluated, until the function that it returns
+// is called.
+func (e *evaluation) stops(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, func() {
+		if current := e.current.Load(); current != nil {
+			(*current).Cancel()
+		}
+	})
 }
 
 // read makes findings of what a rule gave: nothing, a truth, a message, an

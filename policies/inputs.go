@@ -13,7 +13,7 @@ import (
 )
 
 // inputs is an object in both forms that rules read. They share the one parsed
-// value.
+// value. Review is there where a rule reads it.
 type inputs struct {
 	object, review *ast.Term
 }
@@ -30,33 +30,41 @@ func (in inputs) of(en entry) *ast.Term {
 
 // parse turns an object into what rules read: the only time that its content
 // is looked at.
-func parse(o Object) (inputs, error) {
+func parse(o Object, entries []entry) (inputs, error) {
 	object, err := ast.InterfaceToValue(o.Value)
 	if err != nil {
 		return inputs{}, fmt.Errorf("converting: %w", err)
 	}
-	return forms(o.Ref, apiVersion(o), object, o.Previous)
+	return forms(o.Ref, apiVersion(o), object, o.Previous, entries)
 }
 
-// forms puts a parsed object into both forms.
-func forms(at report.Ref, version string, object ast.Value, previous map[string]any) (inputs, error) {
-	parts := map[string]any{
-		"operation": "CREATE",
-		"kind": map[string]any{
-			"group": at.Group, "version": version[strings.LastIndex(version, "/")+1:], "kind": at.Kind,
-		},
-		"namespace": at.Namespace,
-		"name":      at.Name,
-		"object":    object,
+// forms puts a parsed object into the forms that entries read.
+func forms(at report.Ref, version string, object ast.Value, previous map[string]any, entries []entry) (inputs, error) {
+	in := inputs{object: ast.NewTerm(object)}
+	if !slices.ContainsFunc(entries, func(en entry) bool { return en.review && en.rule.concerns(at) }) {
+		return in, nil
+	}
+	field := func(key, value string) [2]*ast.Term {
+		return [2]*ast.Term{ast.InternedTerm(key), ast.StringTerm(value)}
+	}
+	kind := ast.ObjectTerm(field("group", at.Group), field("version", version[strings.LastIndex(version, "/")+1:]), field("kind", at.Kind))
+	operation := "CREATE"
+	parts := [][2]*ast.Term{
+		{ast.InternedTerm("kind"), kind},
+		{ast.InternedTerm("object"), in.object},
+		field("namespace", at.Namespace),
+		field("name", at.Name),
 	}
 	if previous != nil {
-		parts["operation"], parts["oldObject"] = "UPDATE", previous
+		old, err := ast.InterfaceToValue(previous)
+		if err != nil {
+			return inputs{}, fmt.Errorf("converting: %w", err)
+		}
+		operation = "UPDATE"
+		parts = append(parts, [2]*ast.Term{ast.InternedTerm("oldObject"), ast.NewTerm(old)})
 	}
-	review, err := ast.InterfaceToValue(parts)
-	if err != nil {
-		return inputs{}, fmt.Errorf("converting: %w", err)
-	}
-	return inputs{object: ast.NewTerm(object), review: ast.NewTerm(review)}, nil
+	in.review = ast.ObjectTerm(append(parts, field("operation", operation))...)
+	return in, nil
 }
 
 func apiVersion(o Object) string {

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,30 +24,46 @@ type memoed struct {
 	// home: its first argument is the only namespace that it looks at; else it
 	// looks at all of them.
 	home bool
-	// kinds are those that it looks at; empty: that of its arguments group and kind,
-	// or, of the Gateway API, of its argument kind.
+	// kinds are those that it looks at; empty: that of its last argument, in group
+	// or, where that is empty, in the group of its first argument.
 	kinds []string
+	group string
 }
 
 var (
 	targetKinds = []string{"TrafficTarget.access.smi-spec.io"}
 	podKinds    = []string{"Pod", "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "Job.batch", "CronJob.batch"}
+	routeKinds  = []string{"HTTPRoute." + routeGroup, "GRPCRoute." + routeGroup, "TCPRoute." + routeGroup, "TLSRoute." + routeGroup}
 	userKinds   = []string{"TrafficTarget.access.smi-spec.io", "TrafficSplit.split.smi-spec.io"}
 )
 
 var memos = []memoed{
-	{inLibrary("inventory.targets"), true, targetKinds},
-	{inLibrary("inventory.guarded"), false, targetKinds},
-	{inLibrary("inventory.callers"), false, targetKinds},
-	{inLibrary("inventory.rules"), true, targetKinds},
-	{inLibrary("inventory.variants"), true, userKinds[1:]},
-	{inLibrary("inventory.references"), true, userKinds},
-	{inLibrary("inventory.pods"), true, podKinds},
-	{inLibrary("inventory.accounts"), true, podKinds},
-	{inLibrary("inventory.behind"), true, append(slices.Clone(podKinds), "Service")},
-	{inLibrary("inventory.in_front"), true, append(slices.Clone(podKinds), "Service")},
-	{inLibrary("inventory.everywhere"), false, nil},
-	{inLibrary("route.attached"), true, nil},
+	{path: inLibrary("inventory.targets"), home: true, kinds: targetKinds},
+	{path: inLibrary("inventory.guarded"), kinds: targetKinds},
+	{path: inLibrary("inventory.callers"), kinds: targetKinds},
+	{path: inLibrary("inventory.rules"), home: true, kinds: targetKinds},
+	{path: inLibrary("inventory.variants"), home: true, kinds: userKinds[1:]},
+	{path: inLibrary("inventory.references"), home: true, kinds: userKinds},
+	{path: inLibrary("inventory.pods"), home: true, kinds: podKinds},
+	{path: inLibrary("inventory.accounts"), home: true, kinds: podKinds},
+	{path: inLibrary("inventory.behind"), home: true, kinds: append(slices.Clone(podKinds), "Service")},
+	{path: inLibrary("inventory.in_front"), home: true, kinds: append(slices.Clone(podKinds), "Service")},
+	{path: inLibrary("inventory.everywhere")},
+	{path: inLibrary("route.attached"), home: true, group: routeGroup},
+	{path: inLibrary("route.routed"), kinds: routeKinds},
+}
+
+const routeGroup = "gateway.networking.k8s.io"
+
+// memoOf finds the function of a path among memos: -1 where it is none of them.
+func memoOf(path ast.Ref) int {
+	if len(path) != len(memos[0].path) { // most are not even of that form, and it is asked very often
+		return -1
+	}
+	return slices.IndexFunc(memos, func(m memoed) bool {
+		last := len(path) - 1
+		return path[last].Value.Compare(m.path[last].Value) == 0 && m.path.Equal(path)
+	})
 }
 
 func inLibrary(name string) ast.Ref { return ast.MustParseRef("data.lib." + name) }
@@ -143,7 +160,7 @@ func callOf(ref ast.Ref) (call, bool) {
 	if !ok {
 		return call{}, false
 	}
-	i := slices.IndexFunc(memos, func(m memoed) bool { return m.path.Equal(name) })
+	i := memoOf(name)
 	if i < 0 {
 		return call{}, false
 	}
@@ -161,12 +178,8 @@ func callOf(ref ast.Ref) (call, bool) {
 	if m.home {
 		c.namespace = args[0]
 	}
-	switch last := args[len(args)-1]; {
-	case len(m.kinds) > 0:
-	case m.home:
-		c.kinds = []string{last + ".gateway.networking.k8s.io"}
-	default:
-		c.kinds = []string{last + "." + args[0]}
+	if len(m.kinds) == 0 {
+		c.kinds = []string{args[len(args)-1] + "." + cmp.Or(m.group, args[0])}
 	}
 	c.scope = c.namespace + "/" + strings.Join(c.kinds, ",")
 	return c, !m.home || c.namespace != ""

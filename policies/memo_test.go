@@ -20,7 +20,7 @@ violation contains msg if {
 	some ns in {"a", "b"}
 	msg := sprintf("%v", [[ns, inventory.targets(ns), inventory.guarded(ns), inventory.callers(ns, "x"), inventory.rules(ns),
 		inventory.references(ns), inventory.variants(ns), inventory.pods(ns), inventory.accounts(ns), inventory.behind(ns, "x"),
-		inventory.in_front(ns, "x"), inventory.everywhere("gateway.networking.k8s.io", "HTTPRoute"), route.attached(ns, "HTTPRoute")]])
+		inventory.in_front(ns, "x"), inventory.everywhere("gateway.networking.k8s.io", "HTTPRoute"), route.attached(ns, "HTTPRoute"), route.routed(ns)]])
 }
 `
 

@@ -13,30 +13,33 @@ const tick = 5 * time.Millisecond
 // watch stops the evaluation that is under way when the process has grown by
 // more than the limit. Rego has no such limit of its own: a rule that doubles a
 // string thirty times would end the process, and all checks with it. The watch
-// ends when the function that it returns is called.
+// ends when the function that it returns is called. It begins with the first tick,
+// before which most reviews of one object end.
 func (e *evaluation) watch() func() {
 	base := inUse()
 	end := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-end:
-				return
-			case <-ticker.C:
-			}
-			if !e.grown(base) {
-				continue
-			}
+	begin := time.AfterFunc(tick, func() { e.look(base, end) })
+	return func() { begin.Stop(); close(end) }
+}
+
+// look stops what grows, at every tick until end is closed.
+func (e *evaluation) look(base uint64, end <-chan struct{}) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		if e.grown(base) {
 			runtime.GC() // what it threw away does not count
 			if e.grown(base) {
 				e.large.Store(true)
 				(*e.current.Load()).Cancel()
 			}
 		}
-	}()
-	return func() { close(end) }
+		select {
+		case <-end:
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 func (e *evaluation) grown(base uint64) bool {

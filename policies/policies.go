@@ -110,7 +110,7 @@ func (p *plan) check(ctx context.Context, most limits, objects []Object, entries
 	var found report.Report
 	parsed := make([]inputs, len(objects))
 	for i, o := range objects {
-		in, err := parse(o)
+		in, err := parse(o, entries)
 		if err != nil {
 			found = append(found, broken(o.Ref, fmt.Sprintf("no rule can read the object: %v", err)))
 		}
@@ -122,6 +122,7 @@ func (p *plan) check(ctx context.Context, most limits, objects []Object, entries
 	}
 	defer run.store.Abort(ctx, run.txn)
 	defer run.watch()()
+	defer run.stops(ctx)()
 	for i, o := range objects {
 		more, done := run.object(ctx, entries, o.Ref, parsed[i])
 		if found = append(found, more...); !done {

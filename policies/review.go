@@ -19,7 +19,7 @@ func (e *Engine) Review(ctx context.Context, inv *Inventory, o Object) report.Re
 	if len(p.entries) == 0 {
 		return nil
 	}
-	in, err := parse(o)
+	in, err := parse(o, p.entries)
 	if err != nil {
 		return report.Report{broken(o.Ref, fmt.Sprintf("no rule can read the object: %v", err))}
 	}
@@ -38,7 +38,7 @@ func (e *Engine) ReviewAll(ctx context.Context, inv *Inventory, give func(report
 		if ctx.Err() != nil {
 			return
 		}
-		in, err := forms(at, there.version, there.value, nil)
+		in, err := forms(at, there.version, there.value, nil, p.entries)
 		if err != nil {
 			give(at, report.Report{broken(at, fmt.Sprintf("no rule can read the object: %v", err))})
 			continue
@@ -57,6 +57,7 @@ func (e *Engine) limits() limits {
 func (p *plan) review(ctx context.Context, most limits, seen view, at report.Ref, in inputs) report.Report {
 	run := &evaluation{plan: p, limits: most, store: seen, txn: still{}, late: map[string]int{}, tracer: p.tracer}
 	defer run.watch()()
+	defer run.stops(ctx)()
 	found, done := run.object(ctx, p.entries, at, in)
 	if !done {
 		found = append(found, stopped(ctx.Err(), 0, 1))

@@ -53,8 +53,8 @@ func (c bindingCheck) Check(_ context.Context, b v1alpha1.MeshBinding) report.Re
 	table := binding.Resolve(all, c.known.Namespaces(), now)
 	var found report.Report
 	if why := table.Conflicts[b.Name]; why != "" {
-		f := report.New(report.BadValue, at.At("spec.namespaceSelector"), why)
-		f.Severity, f.Hint = report.Error, "select other namespaces, or edit the older binding"
+		f := report.New(report.BindingConflict, at.At("spec.namespaceSelector"), why)
+		f.Hint = "select other namespaces, or edit the older binding"
 		found = append(found, f)
 	} else if len(table.Namespaces[b.Name]) == 0 {
 		f := report.New(report.NoEffect, at.At("spec.namespaceSelector"), fmt.Sprintf("no namespace has the labels %q yet", decoded.Selector))

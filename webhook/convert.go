@@ -30,7 +30,7 @@ func (h *Handler) convert(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, done := h.deadline(r)
 	defer done()
-	converted, err := bounded(ctx, h, func(context.Context) ([]runtime.RawExtension, error) { return convertAll(q) })
+	converted, err := bounded(ctx, h.places, func(context.Context) ([]runtime.RawExtension, error) { return convertAll(q) })
 	if err != nil {
 		h.write(w, conversion(q.UID, nil, metav1.Status{Status: metav1.StatusFailure, Message: err.Error()}))
 		return

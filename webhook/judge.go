@@ -80,7 +80,7 @@ func (h *Handler) judge(ctx context.Context, q *admissionv1.AdmissionRequest) (v
 	if q.Kind.Group == "" && q.Kind.Kind == "ConfigMap" {
 		return h.configMap(q)
 	}
-	if !judged(q.Kind.Group, q.Kind.Kind) {
+	if !h.kinds[kindName{q.Kind.Group, q.Kind.Kind}] {
 		return verdict{exempt: true}, nil
 	}
 	return h.object(ctx, q)
@@ -99,16 +99,16 @@ func (h *Handler) object(ctx context.Context, q *admissionv1.AdmissionRequest) (
 	id := input.ID{Group: q.Kind.Group, Kind: q.Kind.Kind, Namespace: q.Namespace, Name: q.Name}
 	edit := input.Edit{ID: id}
 	var v verdict
-	var before report.Report // what decoding found in the object until now
-	if q.Operation == admissionv1.Update {
-		_, before = h.decoder.Decode(q.OldObject.Raw)
-	}
 	raw := q.Object.Raw
 	if q.Operation != admissionv1.Delete {
 		var found report.Report
 		var o input.Object
 		if raw, o, found = h.decode(q); o.ID.Name != "" {
 			edit.ID, edit.Objects = o.ID, []input.Object{o}
+		}
+		var before report.Report // what decoding found in the object until now
+		if q.Operation == admissionv1.Update && slices.ContainsFunc(found, isError) {
+			_, before = h.read(q.OldObject.Raw)
 		}
 		v.add(ratchet(found, before))
 	}
@@ -134,7 +134,7 @@ func (h *Handler) object(ctx context.Context, q *admissionv1.AdmissionRequest) (
 // server will give it, as far as it is known, so that it can be told from others.
 func (h *Handler) decode(q *admissionv1.AdmissionRequest) ([]byte, input.Object, report.Report) {
 	raw := q.Object.Raw
-	o, found := h.decoder.Decode(raw)
+	o, found := h.read(raw)
 	if o.ID.Name != "" || q.Operation != admissionv1.Create {
 		return raw, o, found
 	}
@@ -149,7 +149,7 @@ func (h *Handler) decode(q *admissionv1.AdmissionRequest) ([]byte, input.Object,
 	}
 	meta["name"] = generate + "xxxxx"
 	if named, err := json.Marshal(value); err == nil {
-		o, found = h.decoder.Decode(named)
+		o, found = h.read(named)
 		return named, o, found
 	}
 	return raw, o, found
@@ -178,7 +178,7 @@ func (h *Handler) review(ctx context.Context, id input.ID, raw, old []byte) (rep
 // settled is the verdict once it is known what was asked for: what changes metadata
 // alone is not denied for what the object says, and everything is said once.
 func (v verdict) settled(q *admissionv1.AdmissionRequest) verdict {
-	if q.Operation == admissionv1.Update && sameContent(q.Object.Raw, q.OldObject.Raw) {
+	if len(v.denies) > 0 && q.Operation == admissionv1.Update && sameContent(q.Object.Raw, q.OldObject.Raw) {
 		v.warns = append(v.warns, v.denies...)
 		v.denies = nil
 	}
@@ -210,6 +210,8 @@ func sameContent(a, b []byte) bool {
 	}
 	return reflect.DeepEqual(x, y)
 }
+
+func isError(f report.Finding) bool { return f.Severity == report.Error }
 
 // ratchet makes warnings of errors that were there before.
 func ratchet(found, before report.Report) report.Report {

@@ -1,10 +1,6 @@
 package webhook
 
-import (
-	"slices"
-
-	"github.com/meshknot/meshknot/crds/v1alpha1"
-)
+import "github.com/meshknot/meshknot/crds/v1alpha1"
 
 // Kind is a kind whose objects are judged.
 type Kind struct {
@@ -57,8 +53,15 @@ func Kinds() []Kind {
 	}
 }
 
-// judged reports whether objects of a kind are previewed: all but those that no
-// unit is made of.
-func judged(group, kind string) bool {
-	return group != "" && group != v1alpha1.Group && slices.ContainsFunc(Kinds(), func(k Kind) bool { return k.Group == group && k.Kind == kind })
+// kindName is that of a kind, group and all.
+type kindName struct{ group, kind string }
+
+// kindNames are those of all kinds, each with whether its objects are previewed: all
+// but those that no unit is made of.
+func kindNames() map[kindName]bool {
+	out := map[kindName]bool{}
+	for _, k := range Kinds() {
+		out[kindName{k.Group, k.Kind}] = k.Group != "" && k.Group != v1alpha1.Group
+	}
+	return out
 }

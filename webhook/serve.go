@@ -55,38 +55,6 @@ func (h *Handler) deadline(r *http.Request) (context.Context, context.CancelFunc
 	return context.WithTimeout(r.Context(), most)
 }
 
-// bounded runs f beside at most so many others. When ctx ends first, or f panics,
-// that is the error; f may then still be running, and holds its place until it ends.
-func bounded[T any](ctx context.Context, h *Handler, f func(context.Context) (T, error)) (T, error) {
-	type outcome struct {
-		value T
-		err   error
-	}
-	var none T
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return none, failed("too many requests at a time: %v", ctx.Err())
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer func() { <-h.slots }()
-		defer func() {
-			if p := recover(); p != nil {
-				done <- outcome{err: failed("a defect of meshknot's: %v", p)}
-			}
-		}()
-		value, err := f(ctx)
-		done <- outcome{value, err}
-	}()
-	select {
-	case out := <-done:
-		return out.value, out.err
-	case <-ctx.Done():
-		return none, failed("no verdict in time: %v", ctx.Err())
-	}
-}
-
 func (h *Handler) validate(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	var review admissionv1.AdmissionReview
@@ -101,7 +69,7 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, done := h.deadline(r)
 	defer done()
-	v, err := bounded(ctx, h, func(ctx context.Context) (verdict, error) { return h.judge(ctx, q) })
+	v, err := bounded(ctx, h.places, func(ctx context.Context) (verdict, error) { return h.judge(ctx, q) })
 	took := time.Since(begin)
 	if err != nil {
 		h.observe(q, "failed", took)
@@ -120,10 +88,8 @@ func (h *Handler) observe(q *admissionv1.AdmissionRequest, verdict string, took 
 		return
 	}
 	kind := "other"
-	for _, k := range Kinds() {
-		if k.Group == q.Kind.Group && k.Kind == q.Kind.Kind {
-			kind = k.Kind
-		}
+	if _, known := h.kinds[kindName{q.Kind.Group, q.Kind.Kind}]; known {
+		kind = q.Kind.Kind
 	}
 	operation := string(q.Operation)
 	switch q.Operation {

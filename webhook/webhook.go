@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/meshknot/meshknot/crds/v1alpha1"
@@ -61,9 +62,13 @@ type Options struct {
 	Deadline time.Duration
 	// Body is the number of bytes that a request may have (3 MiB).
 	Body int64
-	// Concurrent is the number of requests that are judged at a time (64); the
-	// others wait until their deadline.
+	// Concurrent is the number of requests that are judged at a time: twice as many
+	// as there are processors, for to judge is work, and more at a time are all slower.
 	Concurrent int
+	// Waiting is the number of requests that wait for one of these places, until their
+	// deadline (256). Those beyond are refused at once, for whoever is made to wait for
+	// nothing takes the time of others.
+	Waiting int
 	// Observer, if there is one.
 	Observer Observer
 }
@@ -71,7 +76,8 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Deadline = cmp.Or(o.Deadline, 2*time.Second)
 	o.Body = cmp.Or(o.Body, 3<<20)
-	o.Concurrent = cmp.Or(o.Concurrent, 64)
+	o.Concurrent = cmp.Or(o.Concurrent, 2*runtime.GOMAXPROCS(0))
+	o.Waiting = cmp.Or(o.Waiting, 256)
 	o.PolicyNamespace = cmp.Or(o.PolicyNamespace, o.Namespace)
 	return o
 }
@@ -89,15 +95,16 @@ type Handler struct {
 	rules    Rules
 	bindings Bindings
 	decoder  *input.Decoder
-	slots    chan struct{}
+	kinds    map[kindName]bool
+	places   *places
 	mux      *http.ServeMux
 }
 
 // New makes a handler. Rules and bindings may be nil: then nothing is asked of them.
 func New(world World, rules Rules, bindings Bindings, o Options) *Handler {
-	h := &Handler{o: o.withDefaults(), world: world, rules: rules, bindings: bindings, mux: http.NewServeMux()}
+	h := &Handler{o: o.withDefaults(), world: world, rules: rules, bindings: bindings, kinds: kindNames(), mux: http.NewServeMux()}
 	h.decoder = input.NewDecoder(input.Options{Schemas: o.Schemas}, gatewayGroup)
-	h.slots = make(chan struct{}, h.o.Concurrent)
+	h.places = newPlaces(h.o.Concurrent, h.o.Waiting)
 	h.mux.HandleFunc("POST "+ValidatePath, h.validate)
 	h.mux.HandleFunc("POST "+ConvertPath, h.convert)
 	return h

@@ -9,8 +9,8 @@ group := "gateway.networking.k8s.io"
 kinds := {"HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"}
 
 is_route if {
-	some kind in kinds
-	lib.is_a(group, kind)
+	lib.resource.kind in kinds
+	lib.is_a(group, lib.resource.kind)
 }
 
 # The references to backends that take requests, with their place.
@@ -61,6 +61,15 @@ services(route, home) := {{"namespace": object.get(ref, "namespace", home), "nam
 attached(home, kind) := {[service, found.metadata.name] |
 	some found in inventory.objects(home, group, kind)
 	some service in services(found, home)
+}
+
+# The routes of the mesh that share requests to Services of a namespace between
+# backends, wherever they are: Service, kind, namespace and name.
+routed(namespace) := {[service.name, kind, home, name] |
+	some kind in ["HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"]
+	some home, _ in data.inventory.namespace
+	some [service, name] in attached(home, kind)
+	service.namespace == namespace
 }
 
 weight(ref) := object.get(ref, "weight", 1)

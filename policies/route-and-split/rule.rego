@@ -18,11 +18,9 @@ import data.lib.route
 
 violation contains {"msg": msg, "field": field} if {
 	lib.is_a("split.smi-spec.io", "TrafficSplit")
-	root := {"namespace": lib.namespace, "name": lib.service_name(lib.spec.service)}
-	some kind in (route.kinds - {"UDPRoute"})
-	some home, _ in data.inventory.namespace
-	some [service, name] in route.attached(home, kind)
+	root := lib.service_name(lib.spec.service)
+	some [service, kind, home, name] in route.routed(lib.namespace)
 	service == root
 	field := lib.field("service")
-	msg := sprintf("%s %s of namespace %s routes Service %s too", [kind, name, home, root.name])
+	msg := sprintf("%s %s of namespace %s routes Service %s too", [kind, name, home, root])
 }

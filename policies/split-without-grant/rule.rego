@@ -23,8 +23,8 @@ import data.lib.inventory
 import data.lib.meshknot as lib
 
 violation contains {"msg": msg, "field": field} if {
-	lib.is_a("split.smi-spec.io", "TrafficSplit")
 	lib.parameter("strict", false)
+	lib.is_a("split.smi-spec.io", "TrafficSplit")
 	some i, backend in lib.spec.backends
 	lib.weight(backend) > 0
 	some account in inventory.behind(lib.namespace, lib.service_name(backend.service))

@@ -31,8 +31,8 @@ import data.lib.route
 violation contains {"msg": msg, "field": field} if {
 	lib.is_a("split.smi-spec.io", "TrafficSplit")
 	some i, backend in lib.spec.backends
-	before := share([[b.service, lib.weight(b)] | some b in lib.previous.backends], backend.service)
-	now := share([[b.service, lib.weight(b)] | some b in lib.spec.backends], backend.service)
+	before := share(previous_weights, backend.service)
+	now := share(weights, backend.service)
 	msg := complaint(backend.service, before, now)
 	field := lib.field(sprintf("backends[%d].weight", [i]))
 }
@@ -47,6 +47,11 @@ violation contains {"msg": msg, "field": field} if {
 	msg := complaint(backend.ref.name, before, now)
 	field := sprintf("%s.weight", [backend.field])
 }
+
+# The backends of a split with their weights.
+weights := [[b.service, lib.weight(b)] | some b in lib.spec.backends]
+
+previous_weights := [[b.service, lib.weight(b)] | some b in lib.previous.backends]
 
 key(ref) := [route.namespace(ref), ref.name, object.get(ref, "port", 0)]
 
