@@ -10,9 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/meshknot/meshknot/crds/v1alpha1"
 	"github.com/meshknot/meshknot/internal/engine"
 	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 // nameLabel is on every namespace of an API server.
@@ -31,6 +33,16 @@ type Table struct {
 	Conflicts map[string]string
 	// Next is when a waiver expires next, so that the table is another; zero: never.
 	Next time.Time
+}
+
+// Found says of each binding that has not all that it selects why, sorted by name.
+func (t Table) Found() report.Report {
+	var out report.Report
+	for _, name := range slices.Sorted(maps.Keys(t.Conflicts)) {
+		at := report.Ref{Group: v1alpha1.Group, Kind: v1alpha1.KindMeshBinding, Name: name, Field: "spec.namespaceSelector"}
+		out = append(out, report.New(report.BindingConflict, at, t.Conflicts[name]))
+	}
+	return out
 }
 
 // With returns the settings of namespaces with what def says beside access and

@@ -16,6 +16,7 @@ import (
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/feature"
 	"github.com/meshknot/meshknot/translators/input"
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 // bound makes a binding of "name backend age access" with a selector; age 0 is unknown.
@@ -169,4 +170,15 @@ func TestResolveAny(t *testing.T) {
 			t.Fatalf("in another order:\n%s", d)
 		}
 	})
+}
+
+// A binding that lacks what it selects is named, with a code of its own.
+func TestFound(t *testing.T) {
+	table := binding.Resolve([]binding.Binding{bound("old istio 1 strict", ""), bound("new istio 2 strict", "mesh=x"), bound("other envoy 3 strict", "")}, three, time.Time{})
+	got := table.Found()
+	if len(got) != 1 || got[0].Code != report.BindingConflict || got[0].Severity != report.Error || got[0].Hint == "" ||
+		got[0].Source != (report.Ref{Group: "meshknot.io", Kind: "MeshBinding", Name: "new", Field: "spec.namespaceSelector"}) ||
+		got[0].Message != table.Conflicts["new"] {
+		t.Errorf("got %+v", got)
+	}
 }

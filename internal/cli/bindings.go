@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/meshknot/meshknot/crds/v1alpha1"
 	"github.com/meshknot/meshknot/internal/binding"
 	"github.com/meshknot/meshknot/internal/engine"
 	"github.com/meshknot/meshknot/translators"
@@ -58,20 +57,10 @@ func (a *app) translateBound(in inputFlags, to targetFlags) (translation, error)
 		return translation{}, cannot("--to names no back end, and no MeshBinding says what a namespace is translated to")
 	}
 	table := binding.Resolve(bindings, namespaces(slices.Concat(set.Objects, set.Rejected)), began)
-	found = append(found, conflicts(table)...)
+	found = append(found, table.Found()...)
 	res := bound(table, settings, waivers, input.NewStore(set, settings))
 	said := append(found, res.Findings...).Sorted()
 	return translation{res, set, modes(table, in.access), began, said, all.Fields(set), 0, 0, 0}, nil
-}
-
-// conflicts says of the bindings that have not all that they select why.
-func conflicts(table binding.Table) report.Report {
-	var out report.Report
-	for _, name := range sortedKeys(table.Conflicts) {
-		at := input.ID{Group: v1alpha1.Group, Kind: v1alpha1.KindMeshBinding, Name: name}.Ref("spec.namespaceSelector")
-		out = append(out, report.New(report.BadValue, at, table.Conflicts[name]).WithHint("narrow one of the two selectors, or remove one binding"))
-	}
-	return out
 }
 
 // bound runs an engine that is bound as a table says.

@@ -20,9 +20,10 @@ func checkCommand(a *app) *cobra.Command {
 		Use:   "check",
 		Short: "Look whether a cluster has what meshknot needs, and whether it works",
 		Long: `Check looks at a cluster and changes nothing: the version of the API server,
-definitions, rights for the back ends in use, admission webhooks and their
-certificates, the controller's replicas and lease, bindings, and whether what was
-asked for is in force. With --pre it looks whether meshknot can be installed.
+definitions, rights for the back ends in use, admission and conversion webhooks with
+their certificates and the namespaces that they are asked about, rules in ConfigMaps,
+the controller's replicas and lease, bindings, and whether what was asked for is in
+force. With --pre it looks whether meshknot can be installed.
 
 A √ is fine, ‼ a warning, × does not hold; what can be done stands below it.
 Exit status 1 where something does not hold.`,
@@ -44,7 +45,7 @@ Exit status 1 where something does not hold.`,
 	cluster.register(c)
 	fl := c.Flags()
 	fl.BoolVar(&o.Pre, "pre", false, "look whether meshknot can be installed")
-	fl.StringVarP(&o.Namespace, "namespace", "n", "meshknot", "namespace that the controller is installed in")
+	fl.StringVarP(&o.Namespace, "namespace", "n", "meshknot-system", "namespace that the controller is installed in")
 	fl.StringVar(&o.Admin, "admin", "", "HOST:PORT of a replica's admin listener, to be asked whether it is ready")
 	fl.StringVarP(&output, "output", "o", "text", "one of "+strings.Join(formats, ", "))
 	complete(c, "output", formats...)

@@ -33,6 +33,8 @@ func TestExamplesRun(t *testing.T) {
 	want := map[string]int{
 		// The page that shows refusals shows one.
 		"meshknot losses -f examples/bookstore --to istio": exitNo,
+		// The plan that exchanges a mesh changes something.
+		"meshknot plan -f examples/bindings/linkerd.yaml --against examples/bookstore --binding examples/bindings/istio.yaml": exitNo,
 	}
 	// Nobody is there: an example that asks a cluster or a controller cannot answer.
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "absent"))

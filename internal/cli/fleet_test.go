@@ -14,12 +14,13 @@ import (
 
 	"github.com/meshknot/meshknot/internal/xds"
 	"github.com/meshknot/meshknot/test/lab"
+	"github.com/meshknot/meshknot/webhook"
 )
 
 const fleetObjects = `
 apiVersion: v1
 kind: Namespace
-metadata: {name: meshknot}
+metadata: {name: meshknot-system}
 ---
 apiVersion: v1
 kind: Namespace
@@ -27,11 +28,11 @@ metadata: {name: shop}
 ---
 apiVersion: v1
 kind: ServiceAccount
-metadata: {name: meshknot, namespace: meshknot}
+metadata: {name: meshknot, namespace: meshknot-system}
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: meshknot, namespace: meshknot, labels: {app.kubernetes.io/name: meshknot}}
+metadata: {name: meshknot, namespace: meshknot-system, labels: {app.kubernetes.io/name: meshknot}}
 spec:
   replicas: 2
   selector: {matchLabels: {app: meshknot}}
@@ -41,14 +42,14 @@ spec:
 ---
 apiVersion: coordination.k8s.io/v1
 kind: Lease
-metadata: {name: meshknot-controller, namespace: meshknot}
+metadata: {name: meshknot-controller, namespace: meshknot-system}
 spec: {holderIdentity: pod-a, leaseDurationSeconds: 15, renewTime: "2020-01-01T00:00:00.000000Z"}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: meshknot}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
-subjects: [{kind: ServiceAccount, name: meshknot, namespace: meshknot}]
+subjects: [{kind: ServiceAccount, name: meshknot, namespace: meshknot-system}]
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -58,7 +59,7 @@ webhooks:
   sideEffects: None
   admissionReviewVersions: [v1]
   failurePolicy: Ignore
-  clientConfig: {service: {namespace: meshknot, name: meshknot-webhook}}
+  clientConfig: {service: {namespace: meshknot-system, name: meshknot-webhook}}
 `
 
 const fleetBound = `
@@ -127,8 +128,9 @@ func TestFleet(t *testing.T) {
 	says(t, exitNo, []string{"check"},
 		"√ meshbindings.meshknot.io is served: in v1alpha1", "√ Gateway API is served: v1.",
 		"× the controller's account may read policies and report on them: may not", "× the controller's account may write for istio: may not",
-		"× meshknot policies.meshknot.io has a CA bundle: it is empty", "meshknot/meshknot-webhook: none is ready: objects are taken unseen (failurePolicy Ignore)",
-		"× its replicas in namespace meshknot are ready: Deployment meshknot has 0 of 2", "× one replica has the lease to write: pod-a has not renewed",
+		"× meshknot policies.meshknot.io has a CA bundle: it is empty", "meshknot-system/meshknot-webhook: none is ready: objects are taken unseen (failurePolicy Ignore)",
+		"× its replicas in namespace meshknot-system are ready: Deployment meshknot has 0 of 2", "‼ meshknot policies.meshknot.io leaves the controller and the cluster alone: it is asked about objects of kube-system and meshknot-system",
+		"× one replica has the lease to write: pod-a has not renewed",
 		"× shop-istio is accepted and in force: no controller has looked at it", "× what was asked for is in force: TrafficSplit shop/reviews on shop-istio: Foreign, of 1 objects")
 	says(t, exitNo, []string{"status", "--cluster"},
 		"shop-istio  istio@1.31  selected  0           0        Unknown   Unknown     no controller has looked at it as it is",
@@ -153,7 +155,7 @@ func TestFleet(t *testing.T) {
 
 	must(repair(l, k))
 	says(t, exitOK, []string{"check"}, "√ the controller's account may write for istio", "√ shop-istio is accepted and in force: istio, 1 namespaces, 3 objects", "√ one replica has the lease to write: pod-a",
-		"√ meshknot policies.meshknot.io can be reached: failurePolicy Ignore", "√ what was asked for is in force: 1 objects, of which 1 lose something")
+		"√ meshknot validate.meshknot.io can be reached: failurePolicy Ignore", "√ meshknot fail.own.meshknot.io leaves the controller and the cluster alone", "√ meshknot rules.meshknot.io leaves the cluster alone", "√ rules in ConfigMaps are in order: there are none", "√ what was asked for is in force: 1 objects, of which 1 lose something")
 	says(t, exitOK, []string{"status", "--cluster"}, "shop-istio  istio@1.31  selected  1           3        True      True")
 	must(l.Eventually("change", 30*time.Second, func() bool {
 		text := out.String()
@@ -190,30 +192,29 @@ func repair(l *lab.Lab, k *lab.Kube) error {
 		return err
 	}
 	for _, patch := range []struct{ of, with lab.Object }{
-		{lab.Object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": lab.Object{"name": "meshknot-controller", "namespace": "meshknot"}},
+		{lab.Object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": lab.Object{"name": "meshknot-controller", "namespace": "meshknot-system"}},
 			lab.Object{"spec": lab.Object{"renewTime": time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")}}},
 		{lab.Object{"apiVersion": "meshknot.io/v1alpha1", "kind": "TranslationReport", "metadata": lab.Object{"name": "trafficsplit.split.reviews", "namespace": "shop"}},
 			lab.Object{"status": lab.Object{"backends": []any{lab.Object{"binding": "shop-istio", "backend": "istio",
 				"conditions": []any{fleetCondition("Accepted", "True"), fleetCondition("Programmed", "True"), fleetCondition("LossFree", "False")}}}}}},
 		{lab.Object{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": lab.Object{"name": "meshknot"}},
-			lab.Object{"webhooks": []any{lab.Object{"name": "policies.meshknot.io", "sideEffects": "None", "admissionReviewVersions": []any{"v1"}, "failurePolicy": "Ignore",
-				"clientConfig": lab.Object{"caBundle": authority, "service": lab.Object{"namespace": "meshknot", "name": "meshknot-webhook"}}}}}},
+			lab.Object{"webhooks": webhook.Registration{Namespace: "meshknot-system", Service: "meshknot-webhook", CABundle: authority}.Configuration().Webhooks}},
 	} {
 		if _, err := k.Patch(patch.of, patch.with); err != nil {
 			return err
 		}
 	}
 	for _, o := range []lab.Object{
-		{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": lab.Object{"name": "meshknot-webhook-1", "namespace": "meshknot", "labels": lab.Object{"kubernetes.io/service-name": "meshknot-webhook"}},
+		{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": lab.Object{"name": "meshknot-webhook-1", "namespace": "meshknot-system", "labels": lab.Object{"kubernetes.io/service-name": "meshknot-webhook"}},
 			"addressType": "IPv4", "endpoints": []any{lab.Object{"addresses": []any{"10.0.0.1"}}}},
 		{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": lab.Object{"name": "all"}, "roleRef": lab.Object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-			"subjects": []any{lab.Object{"kind": "ServiceAccount", "name": "meshknot", "namespace": "meshknot"}}},
+			"subjects": []any{lab.Object{"kind": "ServiceAccount", "name": "meshknot", "namespace": "meshknot-system"}}},
 	} {
 		if err := k.Apply(o); err != nil {
 			return err
 		}
 	}
-	if err := k.ApplyStatus(lab.Object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": lab.Object{"name": "meshknot", "namespace": "meshknot"},
+	if err := k.ApplyStatus(lab.Object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": lab.Object{"name": "meshknot", "namespace": "meshknot-system"},
 		"status": lab.Object{"replicas": 2, "readyReplicas": 2}}); err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ see a mesh exchanged for another.
 
 Exit status 0 when nothing changes but what --allow names, 1 when something else
 does, 2 when nothing can be said.`,
-		Example: "  meshknot plan -f examples/bookstore --against examples/bookstore --binding examples/bindings/istio.yaml",
+		Example: "  meshknot plan -f examples/bindings/linkerd.yaml --against examples/bookstore --binding examples/bindings/istio.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.plan(c.Context(), f) },
 	}
@@ -143,7 +143,7 @@ func (a *app) planned(ctx context.Context, f planFlags) (before, after *planStat
 	if len(before.bindings)+len(after.bindings) == 0 {
 		return nil, nil, cannot("no MeshBinding says what mesh serves which namespaces: give one with -f or --binding")
 	}
-	return before, after, a.show(after.set, conflicts(after.table), f.view.findings(), report.Warning)
+	return before, after, a.show(after.set, after.table.Found(), f.view.findings(), report.Warning)
 }
 
 // given is an input and where it stands.

@@ -27,11 +27,20 @@ func blocks(page, language string) []string {
 	return out
 }
 
-// TestReadmeCommands runs every "$ meshknot" of the README and compares what it
-// shows with what is printed. A line "..." stands for any lines.
-func TestReadmeCommands(t *testing.T) {
-	page := readme(t)
-	atRoot(t)
+// TestPagesShow runs every "$ meshknot" of the pages and compares what they show with
+// what is printed. A line "..." stands for any lines.
+func TestPagesShow(t *testing.T) {
+	for _, name := range pages {
+		t.Run(name, func(t *testing.T) {
+			page := pageText(t, name)
+			atRoot(t)
+			shown(t, page)
+		})
+	}
+}
+
+func shown(t *testing.T, page string) {
+	t.Helper()
 	ran := 0
 	for _, block := range blocks(page, "console") {
 		for _, one := range strings.Split("\n"+block, "\n$ meshknot ")[1:] {
@@ -45,7 +54,7 @@ func TestReadmeCommands(t *testing.T) {
 		}
 	}
 	if ran == 0 {
-		t.Error("the README runs nothing")
+		t.Error("the page runs nothing")
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Cluster) Check(ctx context.Context, o Options) []Section {
 		return append(all, c.inTheWay(ctx), c.installing(ctx, o.Namespace))
 	}
 	definitions := c.definitions(ctx)
-	all = append(all, definitions, c.rights(ctx, o.Namespace), c.hooks(ctx), c.controller(ctx, o))
+	all = append(all, definitions, c.rights(ctx, o.Namespace), c.hooks(ctx, o.Namespace), c.rules(ctx, o.Namespace), c.controller(ctx, o))
 	for _, d := range definitions.Checks {
 		if d.Result == Failed {
 			return all // there is nothing to be read of what it defines

@@ -24,7 +24,7 @@ const (
 )
 
 // hooks checks what asks the controller before an object is taken.
-func (c *Cluster) hooks(ctx context.Context) Section {
+func (c *Cluster) hooks(ctx context.Context, namespace string) Section {
 	s := Section{Name: "webhooks"}
 	var list admissionv1.ValidatingWebhookConfigurationList
 	if err := c.client.List(ctx, &list); err != nil {
@@ -39,11 +39,13 @@ func (c *Cluster) hooks(ctx context.Context) Section {
 			}
 			found++
 			c.hook(ctx, &s, configuration.Name+" "+w.Name, w)
+			c.exempt(ctx, &s, configuration.Name+" "+w.Name, w, namespace)
 		}
 	}
 	if found == 0 {
 		s.add("there is an admission webhook", Warning, "there is none: what cannot be put in force is taken, and its report says so", "enable webhook in the chart's values")
 	}
+	c.conversions(ctx, &s)
 	return s
 }
 
@@ -57,18 +59,23 @@ func (c *Cluster) hook(ctx context.Context, s *Section, name string, w admission
 	if policy == admissionv1.Fail {
 		consequence = "objects are refused (failurePolicy Fail)"
 	}
-	var err error
-	switch {
-	case w.ClientConfig.URL != nil:
-		err = dial(ctx, *w.ClientConfig.URL, roots)
-	case w.ClientConfig.Service != nil:
-		err = c.backed(ctx, w.ClientConfig.Service.Namespace, w.ClientConfig.Service.Name)
+	var service client.ObjectKey
+	if at := w.ClientConfig.Service; at != nil {
+		service = client.ObjectKey{Namespace: at.Namespace, Name: at.Name}
 	}
-	if err != nil {
+	if err := c.reached(ctx, w.ClientConfig.URL, service, roots); err != nil {
 		s.add(name+" can be reached", Failed, err.Error()+": "+consequence, "look at the controller's log and readiness")
 		return
 	}
 	s.ok(name+" can be reached", "failurePolicy "+string(policy))
+}
+
+// reached tries a webhook that is named by its URL, or by its Service.
+func (c *Cluster) reached(ctx context.Context, url *string, service client.ObjectKey, roots *x509.CertPool) error {
+	if url != nil {
+		return dial(ctx, *url, roots)
+	}
+	return c.backed(ctx, service.Namespace, service.Name)
 }
 
 // authority checks the certificates that a webhook's own is held against.

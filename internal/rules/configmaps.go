@@ -29,6 +29,13 @@ type configMap struct {
 // is by chance called so.
 func sourceName(namespace, name string) string { return path.Join("configmap", namespace, name) }
 
+// SourceOf reads the rules of a ConfigMap.
+func SourceOf(m *corev1.ConfigMap) policies.Source {
+	s := policies.Source{Name: sourceName(m.Namespace, m.Name)}
+	s.Modules, s.Parameters = policies.FromConfigMap(s.Name, m.Data, m.Annotations)
+	return s
+}
+
 // configMaps follows the ConfigMaps. An error leaves what is known in place: only one
 // that the API server says is gone, or unlabelled, is taken away.
 func (r *Rules) configMaps(ctx context.Context) error {
@@ -79,18 +86,15 @@ func (r *Rules) put(o any) {
 	if !ok {
 		return
 	}
-	s := policies.Source{Name: sourceName(m.Namespace, m.Name)}
+	s := SourceOf(m)
 	r.mu.Lock()
 	if _, known := r.maps[s.Name]; !known && len(r.maps) >= maxMaps {
-		s.Err = errors.New("there are too many ConfigMaps with rules; 64 are read")
+		s = policies.Source{Name: s.Name, Err: errors.New("there are too many ConfigMaps with rules; 64 are read")}
 	} else {
 		r.maps[s.Name] = configMap{m.Name, m.UID}
 	}
 	r.wanted[s.Name], r.trouble = true, nil
 	r.mu.Unlock()
-	if s.Err == nil {
-		s.Modules, s.Parameters = policies.FromConfigMap(s.Name, m.Data, m.Annotations)
-	}
 	r.live.Set(s)
 }
 

@@ -26,7 +26,7 @@ const (
 const maxFileName = 200
 
 // Directory makes dir hold exactly the artifacts of outputs, a file each below
-// a folder per back end, and returns how many files that are. Everything is
+// a folder per target, and returns how many files that are. Everything is
 // written beside dir first and then swapped in, so that dir is never half
 // written. A directory that meshknot did not make is not touched.
 func Directory(dir string, outputs []translators.Output) (int, error) {
@@ -124,18 +124,26 @@ func contents(outputs []translators.Output) (map[string][]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			folder := o.Target.Backend
-			if o.Target.Version != "" {
-				folder += "-" + o.Target.Version
-			}
 			name := fileName(a.ID)
 			if dir, file := path.Split(name); shared[a.ID] > 1 {
 				name = path.Join(dir, variantFolder(a.Audience), file)
 			}
-			files[path.Join(folder, name)] = append([]byte(forWhom(a)), text...)
+			files[path.Join(folderName(o.Target), name)] = append([]byte(forWhom(a)), text...)
 		}
 	}
 	return files, nil
+}
+
+// folderName is what a target is called, for two may be of one back end; else its back
+// end, with the version.
+func folderName(t translators.Target) string {
+	switch {
+	case t.Name != "":
+		return safeName(t.Name)
+	case t.Version != "":
+		return t.Backend + "-" + t.Version
+	}
+	return t.Backend
 }
 
 // fileName is "kind/namespace/name.yaml", lower case, or ".json". What cannot stand in a
@@ -147,21 +155,26 @@ func fileName(id translators.ID) string {
 		parts = []string{id.Name} // xDS names are no paths
 	}
 	for i, p := range parts {
-		safe := strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._", r) {
-				return r
-			}
-			return '_'
-		}, p)
-		if safe != p || len(safe) > maxFileName || strings.Trim(safe, ".") == "" {
-			sum := sha256.Sum256([]byte(p))
-			safe = safe[:min(len(safe), maxFileName)] + "-" + hex.EncodeToString(sum[:4])
-		}
-		parts[i] = safe
+		parts[i] = safeName(p)
 	}
 	extension := ".yaml"
 	if inJSON(id) {
 		extension = ".json"
 	}
 	return path.Join(append([]string{strings.ToLower(kind)}, parts...)...) + extension
+}
+
+// safeName is a name as one part of a path.
+func safeName(name string) string {
+	safe := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._", r) {
+			return r
+		}
+		return '_'
+	}, name)
+	if safe != name || len(safe) > maxFileName || strings.Trim(safe, ".") == "" {
+		sum := sha256.Sum256([]byte(name))
+		safe = safe[:min(len(safe), maxFileName)] + "-" + hex.EncodeToString(sum[:4])
+	}
+	return safe
 }

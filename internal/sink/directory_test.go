@@ -66,6 +66,26 @@ func TestDirectoryOfOthersIsNotTouched(t *testing.T) {
 	}
 }
 
+// Two bindings of one back end have a folder each; without a name it is the back end's.
+func TestDirectoryOfTargets(t *testing.T) {
+	var outputs []translators.Output
+	for _, target := range []translators.Target{{Name: "shop", Backend: "istio", Version: "1.31"}, {Name: "till", Backend: "istio", Version: "1.31"},
+		{Name: "../etc", Backend: "istio"}, {Backend: "istio", Version: "1.31"}, {Backend: "istio"}} {
+		one := output("shop/a")[0]
+		one.Target = target
+		outputs = append(outputs, one)
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	if n, err := Directory(dir, outputs); n != len(outputs) || err != nil {
+		t.Fatal(n, err)
+	}
+	const file = "/virtualservice/shop/a.yaml"
+	want := ".._etc-f7f9121f" + file + " .meshknot istio" + file + " istio-1.31" + file + " shop" + file + " till" + file
+	if got := list(t, dir); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestEmptyDirectoryIsUsed(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Directory(dir, output("shop/a")); err != nil {

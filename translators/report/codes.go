@@ -47,6 +47,7 @@ const (
 	NothingRead      Code = "MK1013"
 	BadValue         Code = "MK1014"
 	BadAnnotation    Code = "MK1015"
+	BindingConflict  Code = "MK1016"
 	RootSelfBackend  Code = "MK2001"
 	ChainedSplit     Code = "MK2002"
 	RootNameForm     Code = "MK2003"

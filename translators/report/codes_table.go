@@ -48,6 +48,9 @@ var codes = []Row{
 	{BadAnnotation, Error, "The annotation cannot be understood",
 		"An annotation under meshknot.io/ is unknown or has a value that is not allowed. It was meant to change how the object is translated, so it is not just passed over.",
 		"correct the annotation, or remove it"},
+	{BindingConflict, Error, "Two bindings cannot have one namespace",
+		"A MeshBinding selects a namespace that an older one has: both name one back end, or they differ in access or dialect, which a namespace has one of. The older binding keeps the namespace; the other has what else it selects. The age is the time of creation, then the name.",
+		"narrow one of the two selectors, or remove one binding"},
 
 	{RootSelfBackend, Info, "The root of the split is one of its backends",
 		"The TrafficSplit sends a share of the traffic to the Service that it splits. The SMI text rules this out, and several meshes allow it and document it. Here the root as a backend means its own endpoints: the split is not applied to it again.",
@@ -230,7 +233,7 @@ var codes = []Row{
 		"What was made is read back by the mesh's own rules, and lets a request through that the policy denies. The whole output of the back end is withheld: either the translation or the reading of it has a defect.",
 		"report this with the policy, and do not apply the output"},
 	{MeshRefuses, Error, "The mesh would refuse what was made",
-		"What was made is read back by the mesh's own rules, which refuse one of the artifacts as a whole. Nothing is written. In a cluster it is the mesh's API that refuses it; what it does not refuse is written.",
+		"What was made is read back by the mesh's own rules, which refuse one of the artifacts as a whole. Nothing is written. In a cluster it is the mesh's API that refuses it; what it does not refuse is written. What its controller or a proxy refuses after that is written, and not in force: the message has their words.",
 		"report this with the policy; --verify=false writes the output as it is"},
 	{Crashed, Error, "Translating it failed",
 		"A defect of meshknot ended the translation of what concerns this object. While a server runs, what was made of it before stays as it is, and the rest follows the input. Where it says who may call and was never translated, nothing of the output is applied.",
