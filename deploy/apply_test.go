@@ -106,7 +106,13 @@ func allowances(t *testing.T, k *lab.Kube, name string) {
 	for _, backend := range []string{"istio", "linkerd", "consul", "gateway-api"} {
 		for _, kind := range sink.Kinds(backend) {
 			r := resourceOf(kind.Group, kind.Kind)
-			for _, verb := range write {
+			for _, verb := range append(slices.Clone(write), "watch") {
+				if verb == "watch" && !sink.Speaks(kind.GroupKind()) {
+					if may(t, k, "shop", r, "", verb) {
+						t.Errorf("%s.%s may be watched, though nobody says anything of it", r.name, r.group)
+					}
+					continue
+				}
 				if want, got := written[r] || verb != "create" && verb != "patch" && verb != "delete" && isGateway(r), may(t, k, "shop", r, "", verb); got != want {
 					t.Errorf("%s %s.%s: %v, want %v", verb, r.name, r.group, got, want)
 				}

@@ -155,7 +155,23 @@ func namespaceRules() []rbacv1.PolicyRule {
 	}
 }
 
-func writing(resources []resource) []rbacv1.PolicyRule { return rules(resources, write) }
+// writing allows to write, and of what meshes say something to watch it.
+func writing(resources []resource) []rbacv1.PolicyRule {
+	var spoken, silent []resource
+	for _, r := range resources {
+		if speaking(r) {
+			spoken = append(spoken, r)
+		} else {
+			silent = append(silent, r)
+		}
+	}
+	return append(rules(spoken, append(slices.Clone(write), "watch")), rules(silent, write)...)
+}
+
+// speaking reports whether meshes say of a kind what they make of it.
+func speaking(r resource) bool {
+	return slices.ContainsFunc(sink.AllSpeaking(), func(s sink.Speaking) bool { return s.Group == r.group && s.Resource == r.name })
+}
 
 // rules allows verbs for resources, a rule for each group, sorted.
 func rules(resources []resource, verbs []string) []rbacv1.PolicyRule {

@@ -84,8 +84,11 @@ func (s bindingSubject) programmed() condition {
 	}
 	c := outcomeCondition(s.tally.worst)
 	c.Message = fmt.Sprintf("%d of %d are not written: %s %s: %s", s.tally.open, s.tally.wanted, s.tally.at.Type, s.tally.at.Name, c.Message)
-	if s.tally.worst.State == Pending {
+	switch s.tally.worst.State {
+	case Pending:
 		c.Message = "not everything is written yet"
+	case Rejected:
+		c.Message = fmt.Sprintf("%d of %d are not in force: %s", s.tally.open, s.tally.wanted, s.tally.worst.Message)
 	}
 	return c
 }
@@ -95,9 +98,11 @@ func outcomeCondition(o Outcome) condition {
 	const kind = v1alpha1.ConditionProgrammed
 	switch o.State {
 	case Written:
-		return holds(kind, reasonProgrammed, "everything that is made of it is written")
+		return holds(kind, reasonProgrammed, "everything that is made of it is written, and no mesh is known to refuse it")
 	case Refused:
 		return fails(kind, reasonRefused, o.Message)
+	case Rejected:
+		return fails(kind, reasonRejected, o.Message)
 	case Foreign:
 		return fails(kind, reasonForeign, o.Message)
 	case Claimed:

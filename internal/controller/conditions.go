@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,15 +45,18 @@ const (
 
 // subject is an object that there is something to be said of.
 type subject struct {
-	ref         report.Ref
-	version     string
-	uid         string
-	generation  int64
-	rejected    bool
-	found       report.Report // of decoding it
-	audited     report.Report // what rules have against it
-	made        []engine.Made
-	bindings    []service // that concern it, sorted
+	ref        report.Ref
+	version    string
+	uid        string
+	generation int64
+	rejected   bool
+	found      report.Report // of decoding it
+	audited    report.Report // what rules have against it
+	made       []engine.Made
+	bindings   []service // that concern it, sorted
+	// behind is, by binding, why what is in force there is not what it asks for, though
+	// perhaps nothing is wrong with the subject.
+	behind      map[string]string
 	programming func(service, []translators.Artifact) condition
 }
 
@@ -150,7 +154,7 @@ func (s subject) backend(b service, own report.Report) v1alpha1.BackendReport {
 	found = found.Sorted()
 	out.Artifacts = references(artifacts)
 	accepted := s.accepted(own)
-	translated := s.translated(accepted, own, found, kept, withheld)
+	translated := s.translated(accepted, own, found, keeps(kept, s.behind[b.binding]), withheld)
 	programmed := s.programmed(b, translated, artifacts)
 	out.Findings = findings(append(found, s.unwritten(translated, programmed, artifacts)...))
 	for _, c := range []condition{accepted, translated, programmed, lossFree(found)} {
@@ -182,7 +186,7 @@ func (s subject) accepted(own report.Report) condition {
 }
 
 // translated says whether the back end's form of an object could be made.
-func (s subject) translated(accepted condition, own, found report.Report, kept, withheld bool) condition {
+func (s subject) translated(accepted condition, own, found report.Report, kept string, withheld bool) condition {
 	const kind = v1alpha1.ConditionTranslated
 	wrong := slices.Concat(own, found)
 	if f, ok := firstOf(wrong, []report.Code{report.Crashed}); ok {
@@ -193,14 +197,23 @@ func (s subject) translated(accepted condition, own, found report.Report, kept, 
 		return fails(kind, accepted.Reason, accepted.Message)
 	case withheld:
 		return fails(kind, reasonWithheld, "nothing of the binding's output may be applied: "+first(wrong, "what closes a workload cannot be said"))
-	case kept:
-		return fails(kind, reasonLastGood, "what was in force before stays: "+first(found, "it cannot be said"))
+	case kept != "":
+		return fails(kind, reasonLastGood, "what was in force before stays: "+first(found, kept))
 	case len(refused) > 0:
 		return fails(kind, reasonRefused, refused[0].Message)
 	case len(errorsOf(own)) > 0:
 		return holds(kind, reasonPartial, errorsOf(own)[0].Message)
 	}
 	return holds(kind, reasonTranslated, "")
+}
+
+// keeps is why the last good is in force: for what is found at the subject, or for the
+// sake of others; empty where it is not.
+func keeps(own bool, others string) string {
+	if own {
+		return cmp.Or(others, "it cannot be said")
+	}
+	return others
 }
 
 // programmed says whether what was made of an object is in force.
@@ -219,8 +232,8 @@ func (s subject) programmed(b service, translated condition, artifacts []transla
 	return c
 }
 
-// unwritten are the findings about what was made and cannot be written as it is,
-// however often it is tried.
+// unwritten are the findings about what was made and cannot be written as it is, however
+// often it is tried, or is refused by those that it is for.
 func (s subject) unwritten(translated, programmed condition, artifacts []translators.Artifact) report.Report {
 	if len(artifacts) == 0 || translated.Status != string(metav1.ConditionTrue) {
 		return nil
@@ -228,7 +241,7 @@ func (s subject) unwritten(translated, programmed condition, artifacts []transla
 	switch programmed.Reason {
 	case reasonForeign, reasonClaimed:
 		return report.Report{report.New(report.Taken, s.ref, programmed.Message)}
-	case reasonRefused:
+	case reasonRefused, reasonRejected:
 		return report.Report{report.New(report.MeshRefuses, s.ref, programmed.Message)}
 	}
 	return nil

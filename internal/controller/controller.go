@@ -88,6 +88,9 @@ func New(cfg *rest.Config, o Options) (*Controller, error) {
 	host, _ := os.Hostname() // which names the instance in events
 	w := NewWorld(o.Pipeline, o.Metrics)
 	made := &Controller{o: o, feed: f, world: w, cfg: cfg, loop: newLoop(o, f, o.Server, w, client, disco, cmp.Or(host, "meshknot"))}
+	if o.Sinks[SinkCluster] != nil {
+		made.loop.publisher.verdicts = listening(cfg, o.Log)
+	}
 	o.Metrics.Settled(made.Settled)
 	return made, nil
 }
@@ -127,7 +130,9 @@ func (c *Controller) lead(ctx context.Context) {
 		}
 	}
 	var g errgroup.Group
-	g.Go(func() error { c.loop.publisher.lead(ctx); return nil })
+	p := c.loop.publisher
+	g.Go(func() error { p.lead(ctx); return nil })
+	g.Go(func() error { p.verdicts.lead(ctx, p.said); return nil })
 	g.Go(func() error { c.loop.writer.lead(ctx); return nil })
 	if c.o.Audit != nil {
 		g.Go(func() error { c.o.Audit(ctx, c.loop.hear(ctx)); return nil })

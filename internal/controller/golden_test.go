@@ -112,6 +112,7 @@ var subjects = []struct {
 	})},
 	{"pending", outcome(Outcome{State: Pending})},
 	{"refused by the mesh", outcome(Outcome{Refused, "spec.http[0].route[0].weight: must be at most 100"})},
+	{"rejected by the mesh once it was written", outcome(Outcome{Rejected, "HTTPRoute shop/reviews: linkerd.io/policy-controller refuses it: Accepted is False: RouteReasonConflicted"})},
 	{"foreign", outcome(Outcome{Foreign, "it is managed by kubectl"})},
 	{"claimed", outcome(Outcome{Claimed, "the older MeshBinding other makes it too"})},
 	{"not served", outcome(Outcome{Missing, "the kind is not served"})},
@@ -201,6 +202,7 @@ func TestConditionsOfBindings(t *testing.T) {
 		{"withheld", bindingSubject{withheld: true}},
 		{"no Consul", bindingSubject{noSink: noSink(SinkConsul)}},
 		{"pending", bindingSubject{tally: tally{wanted: 2, open: 1, worst: Outcome{State: Pending}, at: vs}}},
+		{"rejected", bindingSubject{tally: tally{wanted: 2, open: 1, worst: Outcome{Rejected, "HTTPRoute shop/reviews: istio refuses it"}, at: vs}}},
 		{"foreign", bindingSubject{tally: tally{wanted: 2, open: 1, worst: Outcome{Foreign, "it is managed by kubectl"}, at: vs}}},
 	} {
 		fmt.Fprintf(&b, "%s\n", tt.name)

@@ -45,8 +45,12 @@ func (l *loop) edit(c feed.Change) input.Edit {
 		return e
 	}
 	s, status := sourceOf(c)
+	s.since = l.turn
 	if was := l.sources[c.ID]; was != nil {
 		s.losses = was.losses
+		if was.meta.UID == s.meta.UID && was.meta.Generation == s.meta.Generation {
+			s.since = was.since
+		}
 		if was.meta.UID != s.meta.UID && l.proxies != nil {
 			l.proxies.forget(s.ref())
 		}
@@ -138,7 +142,7 @@ func (l *loop) binding(c feed.Change) bool {
 // guard sees to it that a binding that writes to Consul stays until nothing of it is
 // left there, and one that does not goes.
 func (l *loop) guard(b *bound) {
-	if b.invalid == "" && !b.leaving && needsConsul(b.Target) && !b.finalized {
+	if b.invalid == "" && !b.leaving && needsConsul(b.Target) && !b.finalized && l.publisher.sinks[SinkConsul] != nil {
 		l.finalize(b.owner.Binding, true)
 	}
 }
@@ -242,7 +246,8 @@ func (l *loop) bind(ctx context.Context) {
 		}
 	}
 	step := l.world.bind(l.table, usable, l.namespaces)
-	l.publisher.hand(work{bindings: live, there: l.there()})
+	l.rebound()
+	l.publisher.hand(work{bindings: live, there: l.there(), early: !l.compiled})
 	l.settle(ctx, step)
 	l.release(true)
 	for id := range l.sources {
@@ -271,6 +276,7 @@ func (l *loop) there() map[string]bool {
 // rebind is what the clock brings about (6): a waiver has expired.
 func (l *loop) rebind(ctx context.Context) {
 	if !l.table.Next.IsZero() && !time.Now().Before(l.table.Next) && l.compiled {
+		l.turn++
 		l.bind(ctx)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshknot/meshknot/crds/v1alpha1"
 	"github.com/meshknot/meshknot/internal/binding"
+	"github.com/meshknot/meshknot/internal/engine"
 	"github.com/meshknot/meshknot/internal/feed"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/internal/telemetry"
@@ -25,7 +26,7 @@ import (
 //
 //  1. a batch of changes comes from the feed;
 //  2. the state of the feed is another: everything is read, a kind is in trouble;
-//  3. a writer finished a round;
+//  3. a writer finished a round, or a mesh says something else of what was written;
 //  4. proxies have acknowledged or refused something, come or gone;
 //  5. this replica leads, or no longer does;
 //  6. the clock: a waiver expires;
@@ -78,6 +79,13 @@ type loop struct {
 	sources  map[input.ID]*source
 	// told are the sources that a unit says something of.
 	told map[ir.Key][]input.ID
+	// turn counts the batches and what the clock brought about. kept are the turns since
+	// which bindings keep what they had of a unit: see keeps.
+	turn uint64
+	kept map[ir.Key]map[string]uint64
+	// stays are the places of units that have no last good here; stayed: they are others.
+	stays  map[ir.Key][]slot
+	stayed bool
 	// todo are the sources to report on, and awaiting those of which not everything
 	// is known yet: true where the answer of a proxy may tell, false where only one
 	// that comes may.
@@ -122,7 +130,7 @@ func newLoop(o Options, f Feed, s Server, w *World, client dynamic.Interface, di
 		leads: make(chan bool), answered: make(chan struct{}, 1), fresh: make(chan struct{}), ended: make(chan struct{}), look: 200 * time.Millisecond, linger: 30 * time.Second,
 		kinds:    map[groupKind]feed.KindState{},
 		bindings: map[string]*bound{}, namespaces: map[string]map[string]string{}, here: map[string][]service{}, withheld: map[string]bool{},
-		sources: map[input.ID]*source{}, told: map[ir.Key][]input.ID{}, todo: map[input.ID]bool{}, awaiting: map[input.ID]bool{},
+		sources: map[input.ID]*source{}, told: map[ir.Key][]input.ID{}, kept: map[ir.Key]map[string]uint64{}, stays: map[ir.Key][]slot{}, todo: map[input.ID]bool{}, awaiting: map[input.ID]bool{},
 		lastUsable: map[string]binding.Binding{}, terms: map[string]terms{}, orphans: map[topic]v1alpha1.SourceReference{},
 		audit: newAudit(o.Audit != nil), deferred: map[input.ID]time.Time{}, introduced: map[string]bool{}, programmed: map[string]stated{},
 		subresources: newSubresources(disco), started: time.Now(),
@@ -213,6 +221,7 @@ func (l *loop) next() time.Duration {
 func (l *loop) batch(ctx context.Context, b feed.Batch) {
 	ctx, span := l.start(ctx, b)
 	defer span.End()
+	l.turn++
 	if l.seen != nil {
 		l.seen(b.Changes)
 	}
@@ -236,6 +245,7 @@ func (l *loop) batch(ctx context.Context, b feed.Batch) {
 // begin notes that everything was compiled once.
 func (l *loop) begin() {
 	l.compiled = true
+	l.publisher.hand(work{}) // that was everything
 	l.world.compiled()
 	l.metrics.Ready(true)
 	close(l.fresh)
@@ -259,15 +269,21 @@ func (l *loop) state(s feed.State) {
 	}
 }
 
-// written hears what the writer of a mesh's objects has done (3).
+// written hears what the writer of a mesh's objects has done, and what the mesh says
+// of them (3).
 func (l *loop) written() {
 	artifacts, left := l.publisher.settled()
 	l.mentioned(artifacts)
 	l.todoBindings = l.todoBindings || len(artifacts) > 0 || len(left) > 0
 	for _, name := range left {
-		if b := l.bindings[name]; b != nil && b.leaving && b.finalized {
-			l.finalize(name, false)
+		if b := l.bindings[name]; b == nil || !b.leaving || !b.finalized {
+			continue
 		}
+		if l.publisher.sinks[SinkConsul] == nil {
+			l.log.Warn("a binding that is deleted stays, for what it has in Consul cannot be: "+noSink(SinkConsul), "binding", name)
+			continue
+		}
+		l.finalize(name, false)
 	}
 }
 
@@ -347,8 +363,10 @@ func (l *loop) concern(k ir.Key) {
 	made, ok := l.world.made(k)
 	if !ok {
 		delete(l.told, k)
+		l.keeps(k, engine.Made{})
 		return
 	}
+	l.keeps(k, made)
 	seen := map[input.ID]bool{}
 	var ids []input.ID
 	note := func(refs ...report.Ref) {

@@ -31,6 +31,9 @@ type publisher struct {
 	wake   chan struct{} // there is something to do
 	news   chan struct{} // there is something to hear: see settled
 
+	// verdicts are what meshes say of what is written.
+	verdicts *verdicts
+
 	// declared is what parents were told, for the round alone.
 	declared map[sink.Owner]map[place]bool
 
@@ -41,8 +44,12 @@ type publisher struct {
 	dirty  map[slot]bool
 	heard  map[slot]bool
 	events events[slot]
-	claims map[spot]map[slot]bool // who wants something at a place
-	cuts   int                    // rounds in a row that were cut short
+	wrote  time.Time // when a write went well last
+	// whole: the round has all that is wanted; through: one of them went through.
+	whole, through bool
+	claims         map[spot]map[slot]bool // who wants something at a place
+	stays          map[slot]bool          // see work
+	cuts           int                    // rounds in a row that were cut short
 	// there are the names of all MeshBindings, usable or not; nil while they are not
 	// known for sure.
 	there map[string]bool
@@ -159,6 +166,12 @@ type work struct {
 	// there are the names of all MeshBindings, where bindings is set; nil: not all of
 	// them are known for sure.
 	there map[string]bool
+	// early: not everything that is wanted was handed over yet, so nothing follows of
+	// what is not.
+	early bool
+	// stays are the places of which what is stored stays though nothing is wanted there;
+	// nil: those of before.
+	stays map[slot]bool
 	// trace is of what brought the changes about, and at when that was; zero for at
 	// the start.
 	trace trace.SpanContext
@@ -166,7 +179,7 @@ type work struct {
 }
 
 func newPublisher(sinks map[string]Sink, digest func(translators.Artifact) (string, error), m *telemetry.Metrics) *publisher {
-	return &publisher{sinks: sinks, digest: digest, metrics: m, pace: usualPace, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
+	return &publisher{sinks: sinks, digest: digest, metrics: m, verdicts: deaf(), pace: usualPace, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		declared: map[sink.Owner]map[place]bool{}, owners: map[string]*owned{}, items: map[slot]*item{}, dirty: map[slot]bool{}, heard: map[slot]bool{}, events: events[slot]{},
 		claims: map[spot]map[slot]bool{}, sought: map[string]bool{}}
 }
@@ -175,7 +188,10 @@ func newPublisher(sinks map[string]Sink, digest func(translators.Artifact) (stri
 func (p *publisher) hand(w work) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.primed = true
+	p.primed = p.primed || !w.early
+	if w.stays != nil {
+		p.stay(w.stays)
+	}
 	if w.bindings != nil {
 		p.bind(w.bindings)
 		p.there = w.there
@@ -259,7 +275,7 @@ func (p *publisher) outcomeOf(s slot) (Outcome, bool) {
 	if it == nil || it.artifact == nil {
 		return Outcome{}, false
 	}
-	return it.outcome, true
+	return p.inForce(s, it), true
 }
 
 // settled returns the artifacts of which something else is known since it was last
@@ -310,10 +326,10 @@ func (p *publisher) tally() map[string]tally {
 		}
 		t := out[s.binding]
 		t.wanted++
-		if it.outcome.State != Written {
+		if o := p.inForce(s, it); o.State != Written {
 			t.open++
-			if t.worst.State == "" || worse(it.outcome, s, t) {
-				t.worst, t.at = it.outcome, s.id
+			if t.worst.State == "" || worse(o, s, t) {
+				t.worst, t.at = o, s.id
 			}
 		}
 		out[s.binding] = t
@@ -328,7 +344,7 @@ type tally struct {
 	at           translators.ID
 }
 
-var severity = []OutcomeState{Written, Pending, Failed, Missing, Claimed, Foreign, Refused}
+var severity = []OutcomeState{Written, Pending, Failed, Rejected, Missing, Claimed, Foreign, Refused}
 
 func worse(o Outcome, s slot, than tally) bool {
 	c := cmp.Compare(slices.Index(severity, o.State), slices.Index(severity, than.worst.State))
@@ -376,6 +392,7 @@ func (p *publisher) settle(s slot, it *item, o Outcome) {
 	if o.State == Written {
 		it.fails, it.due = 0, time.Time{}
 		delete(p.dirty, s)
+		p.verdicts.written(s)
 	}
 }
 

@@ -98,19 +98,25 @@ func (l *loop) tell(id input.ID) {
 const (
 	usualPatience = 5 * time.Second
 	firstPatience = 30 * time.Second
+	// Where there is much to write at the start, that takes as long as it takes.
+	longestPatience = 10 * time.Minute
 )
 
 // later reports whether a report waits for what is under way.
 func (l *loop) later(id input.ID) bool {
+	now := time.Now()
 	until, waits := l.deferred[id]
-	if !waits {
-		until = time.Now().Add(usualPatience)
+	switch {
+	case !waits:
+		until = now.Add(usualPatience)
 		if first := l.started.Add(firstPatience); first.After(until) {
 			until = first
 		}
-		l.deferred[id] = until
+	case !now.Before(until) && now.Before(l.started.Add(longestPatience)) && l.publisher.goesOn(now):
+		until = now.Add(usualPatience)
 	}
-	return time.Now().Before(until)
+	l.deferred[id] = until
+	return now.Before(until)
 }
 
 // patience has reports made that have waited long enough.
@@ -125,7 +131,7 @@ func (l *loop) patience() {
 // subject collects what there is to be said of a source.
 func (l *loop) subject(src *source) subject {
 	s := subject{ref: src.ref(), version: src.meta.Version, uid: src.meta.UID, generation: src.meta.Generation,
-		rejected: src.rejected, found: src.found, audited: l.audit.found[src.id]}
+		rejected: src.rejected, found: src.found, audited: l.audit.found[src.id], behind: map[string]string{}}
 	concerned := map[string]service{}
 	for _, b := range l.here[src.id.Namespace] {
 		concerned[b.binding] = b
@@ -136,6 +142,11 @@ func (l *loop) subject(src *source) subject {
 			continue
 		}
 		s.made = append(s.made, made)
+		for _, p := range made.Pieces {
+			if why := l.behind(src, k, made, p); why != "" {
+				s.behind[p.Name] = why
+			}
+		}
 		l.others(s.ref, made, concerned)
 	}
 	for _, name := range slices.Sorted(maps.Keys(concerned)) {
@@ -260,8 +271,9 @@ func (l *loop) steady(name string, s bindingSubject) v1alpha1.MeshBindingStatus 
 			continue
 		}
 		was := l.programmed[name]
-		if c.Reason == reasonPending && was.Status == string(metav1.ConditionTrue) && was.generation == s.generation {
-			status.Conditions[i].Status, status.Conditions[i].Reason, status.Conditions[i].Message = metav1.ConditionTrue, was.Reason, was.Message
+		settled := was.Status == string(metav1.ConditionTrue) || was.Reason == reasonRejected
+		if c.Reason == reasonPending && settled && was.generation == s.generation {
+			status.Conditions[i].Status, status.Conditions[i].Reason, status.Conditions[i].Message = metav1.ConditionStatus(was.Status), was.Reason, was.Message
 		}
 		c = status.Conditions[i]
 		l.programmed[name] = stated{condition{c.Type, string(c.Status), c.Reason, c.Message}, s.generation}

@@ -48,6 +48,7 @@ func (p *publisher) round(ctx context.Context) time.Duration {
 func (p *publisher) take(now time.Time) (puts, deletes []task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.whole = p.primed
 	for s := range p.dirty {
 		o, it := p.owners[s.binding], p.items[s]
 		if o == nil || it == nil {
@@ -185,6 +186,9 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 	p.metrics.Wrote(t.sink, result(t, wrote, o.State))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if wrote && err == nil {
+		p.wrote = time.Now()
+	}
 	it := p.items[t.slot]
 	if it == nil || it.turn != t.turn {
 		return false // something else is wanted now, and will be tried
@@ -265,6 +269,7 @@ func (p *publisher) rest(cut bool) time.Duration {
 	defer p.mu.Unlock()
 	if p.cuts++; !cut {
 		p.cuts = 0
+		p.through = p.through || p.whole
 	}
 	next, now := p.pace.resync, time.Now()
 	waits := p.waits()

@@ -44,7 +44,7 @@ func (l *loop) settle(ctx context.Context, step engine.Step) {
 		}
 	}
 	if len(write) > 0 {
-		l.publisher.hand(work{changes: write, trace: trace.SpanContextFromContext(ctx), at: l.event})
+		l.publisher.hand(work{changes: write, early: !l.compiled, trace: trace.SpanContextFromContext(ctx), at: l.event})
 	}
 	for _, c := range serve { // before: what proxies say from now on is about this
 		if l.proxies != nil {
@@ -55,6 +55,7 @@ func (l *loop) settle(ctx context.Context, step engine.Step) {
 	for _, k := range step.Recompiled {
 		l.concern(k)
 	}
+	l.stay()
 	for _, c := range step.Changed { // also where parts of others were joined anew
 		l.mentioned(c.Put)
 	}
@@ -164,7 +165,7 @@ func (l *loop) replaced(r retired) bool {
 	if said.generation != l.bindings[name].generation {
 		return false
 	}
-	final := []string{reasonRefused, reasonForeign, reasonClaimed, reasonNotServed}
+	final := []string{reasonRefused, reasonForeign, reasonClaimed, reasonNotServed, reasonRejected}
 	return said.Status == string(metav1.ConditionTrue) || slices.Contains(final, said.Reason) && !time.Now().Before(r.until)
 }
 

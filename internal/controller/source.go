@@ -26,6 +26,8 @@ type source struct {
 	// Gateway, the controller of a class, the Gateway of a ListenerSet.
 	class, controller string
 	parent            ir.Name
+	// since is the turn of the loop in which it came to be as it is.
+	since uint64
 	// losses are those that are counted.
 	losses []telemetry.Loss
 }

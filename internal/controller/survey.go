@@ -66,6 +66,9 @@ func (p *publisher) compare(name, kind string, owner sink.Owner, stored []sink.S
 		s := slot{name, kind, have.ID}
 		found[s] = true
 		it := p.items[s]
+		if it == nil && p.stays[s] {
+			continue
+		}
 		if it == nil || it.artifact == nil {
 			p.want(s, nil, 0)
 			p.items[s].left = p.items[s].left || it == nil

@@ -66,6 +66,11 @@ type Options struct {
 	Kinds []Kind
 	// Schemas decode the objects of kinds that are not Raw.
 	Schemas []input.Schema
+	// Selector, where it is not empty, is by which labels objects are followed.
+	Selector string
+	// Keep, if set, says of which Raw objects the JSON is handed out; of others no more
+	// than that they are there.
+	Keep func(k Kind, object []byte) bool
 	// Debounce is how long nothing has to happen before changes are handed out (5 ms),
 	// and they wait for 20 times that at most.
 	Debounce time.Duration
@@ -181,6 +186,18 @@ func (f *Feed) Run(ctx context.Context) error {
 		run(func(ctx context.Context) { f.follow(ctx, k) })
 	}
 	return g.Wait()
+}
+
+// Follow begins to follow kinds that were Idle.
+func (f *Feed) Follow(idle func(Kind) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range f.kinds {
+		if k.Idle && idle(k.Kind) {
+			k.Idle = false
+		}
+	}
+	signal(f.poked)
 }
 
 // Batches hands out what changed. The first batch comes when State is Synced and

@@ -116,7 +116,7 @@ func (f *Feed) read(ctx context.Context, k *kind, api string) error {
 	f.mu.Lock()
 	resume := k.resume
 	f.mu.Unlock()
-	p, lasts := f.lasting(params{"resourceVersion": resume})
+	p, lasts := f.lasting(f.chosen(params{"resourceVersion": resume}))
 	return f.watch(ctx, k.path(api), inJSON, p, func(e event) (time.Duration, error) {
 		return lasts, f.seen(k, api, e)
 	})
@@ -137,7 +137,7 @@ func (f *Feed) seen(k *kind, api string, e event) error {
 // stream lists a kind and watches it, in one request.
 func (f *Feed) stream(ctx context.Context, k *kind, api string) error {
 	l := newList(k, api)
-	p, lasts := f.lasting(params{"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
+	p, lasts := f.lasting(f.chosen(params{"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}))
 	return f.watch(ctx, k.path(api), inJSON, p, func(e event) (time.Duration, error) {
 		if l == nil {
 			return lasts, f.event(k, api, e)
@@ -163,6 +163,14 @@ func (f *Feed) stream(ctx context.Context, k *kind, api string) error {
 		}
 		return stalled, nil
 	})
+}
+
+// chosen adds to the parameters of a request by which labels objects are chosen.
+func (f *Feed) chosen(p params) params {
+	if f.o.Selector != "" {
+		p["labelSelector"] = f.o.Selector
+	}
+	return p
 }
 
 // lasting adds to the parameters of a watch how long it lasts, and returns how

@@ -23,6 +23,8 @@ type Kind struct {
 	// KeepJSON: decoded objects come with their JSON, too, without managedFields,
 	// and without status unless KeepStatus asks for it.
 	KeepJSON, KeepStatus bool
+	// Idle: nothing of the kind is read until Follow.
+	Idle bool
 }
 
 const (

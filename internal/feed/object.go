@@ -58,7 +58,9 @@ func (k Kind) headOf(raw []byte) (head, error) {
 func (f *Feed) change(k Kind, version string, h head, raw []byte) Change {
 	c := Change{ID: h.id, Meta: Meta{h.uid, h.generation, h.version, version}}
 	if k.Raw {
-		c.JSON = k.trim(raw, version, true)
+		if f.o.Keep == nil || f.o.Keep(k, raw) {
+			c.JSON = k.trim(raw, version, true)
+		}
 		return c
 	}
 	text := k.trim(raw, version, false)

@@ -84,7 +84,7 @@ func (f *Feed) unsurveyed(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, k := range f.kinds {
-		if k.served == "" {
+		if k.served == "" && !k.Idle {
 			k.trouble(reach, inWords(err))
 		}
 	}
@@ -109,6 +109,9 @@ func (f *Feed) look(ctx context.Context, hesitate bool) error {
 	f.mu.Lock()
 	surveyed := f.surveyed
 	for _, k := range f.kinds {
+		if k.Idle {
+			continue
+		}
 		f.serve(k, c.offers(k.Kind))
 		if k.served == "" && !k.builtIn() && k.troubles[definition].text == "" {
 			absent = append(absent, k)

@@ -185,7 +185,7 @@ const (
 func (f *Feed) pages(ctx context.Context, k *kind, api string) error {
 	size := pageSize
 	for {
-		l, p := newList(k, api), params{}
+		l, p := newList(k, api), f.chosen(params{})
 		err := f.eachPage(ctx, l, p, size)
 		if !expired(err) || size == 0 {
 			return err

@@ -72,7 +72,7 @@ func (k *Kube) Way() (*Way, error) {
 	server.StartTLS()
 	w.URL = server.URL
 	k.lab.OnClose(func() {
-		w.Cut()
+		w.Set(true, nil) // clients still run, and whom one of them asked now would be waited for
 		server.CloseClientConnections()
 		server.Close()
 		transport.CloseIdleConnections()

@@ -24,19 +24,24 @@ func TestLastGoodSurvives(t *testing.T) {
 	cluster.Dig(expression, "spec", "matches").([]any)[0].(lab.Object)["pathRegex"] = "/a(b|c)[0-9]+.*$"
 	w.must(w.Apply(expression))
 	generation := w.apply(matching)
-	kept := func(when string) {
+	kept := func(r *cluster.Controller, when string) {
 		t.Helper()
 		w.eventually("report on what stays, "+when, func() (bool, any) {
 			said := w.splitReport(binding)
 			return said.Generation == generation && strings.HasPrefix(said.Conditions["Programmed"], "False/"), said
 		})
 		w.barrier()
+		w.settled(r)
 		if got := w.weightsOf(gatewayGroup, "HTTPRoute", "rules", "backendRefs"); got != reduced(1) {
 			t.Errorf("%s, there are %q: %s", when, got, w.splitReport(binding))
 		}
 	}
-	kept("after the edit")
+	kept(r, "after the edit")
 	r.Stop()
-	w.replica("--roles=writer")
-	kept("after a restart")
+	kept(w.replica("--roles=writer"), "after a restart")
+	w.must(w.Delete(matching))
+	w.eventually("end of what stayed, with the split", func() (bool, any) {
+		list, err := w.List(gatewayGroup, "HTTPRoute", shop)
+		return err == nil && len(list) == 0, list
+	})
 }

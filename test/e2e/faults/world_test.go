@@ -290,6 +290,12 @@ func (w *world) trouble(r *cluster.Controller, kind string, want bool) {
 	})
 }
 
+// settled waits until a replica has nothing left to write or to say.
+func (w *world) settled(r *cluster.Controller) {
+	w.Helper()
+	w.eventually("replica that is done", func() (bool, any) { got := r.Metric("meshknot_settled"); return got == "1", got })
+}
+
 // ready fails the test where a replica is not ready.
 func (w *world) ready(r *cluster.Controller) {
 	w.Helper()
