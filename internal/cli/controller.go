@@ -158,6 +158,19 @@ func (f *controllerFlags) does(role string) bool { return slices.Contains(f.role
 func (f *controllerFlags) judges() bool { return f.does(roleWebhook) && f.webhook != "0" }
 func (f *controllerFlags) audits() bool { return f.does(roleWriter) && f.audit > 0 }
 
+// A replica lives long and mostly waits: it gives time for memory. How much garbage
+// it keeps, in percent of what is in use, is least at the start, when there is the
+// most; later who asks for admission waits for whatever collects it.
+const atStart, afterwards = 20, 35
+
+// collect keeps garbage to a percentage of what is in use, unless the environment
+// says how much.
+func collect(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+}
+
 func (f *controllerFlags) run(ctx context.Context) error {
 	if err := f.check(); err != nil {
 		return err
@@ -166,9 +179,7 @@ func (f *controllerFlags) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(35) // it lives long and mostly waits: time for memory
-	}
+	collect(atStart)
 	ctx, stop := untilInterrupted(ctx)
 	defer stop()
 	p := replica{controllerFlags: f, cfg: cfg}

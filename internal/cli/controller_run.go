@@ -119,7 +119,7 @@ func (p *replica) assemble(traces *telemetry.Traces) error {
 	if p.controller, err = controller.New(p.cfg, o); err != nil {
 		return err
 	}
-	if err := errors.Join(p.add(p.controller.Run), p.manager.AddReadyzCheck("compiled", p.ready)); err != nil {
+	if err := errors.Join(p.add(p.controller.Run), p.add(p.collectLess), p.manager.AddReadyzCheck("compiled", p.ready)); err != nil {
 		return err
 	}
 	if p.judges() {
@@ -134,6 +134,16 @@ func (p *replica) assemble(traces *telemetry.Traces) error {
 // add has the manager run something until it stops.
 func (p *replica) add(run func(context.Context) error) error {
 	return p.manager.Add(manager.RunnableFunc(run))
+}
+
+// collectLess waits until the start is over.
+func (p *replica) collectLess(ctx context.Context) error {
+	select {
+	case <-p.controller.Compiled():
+		collect(afterwards)
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // ready fails until everything was read and compiled once.
