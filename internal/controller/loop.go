@@ -329,6 +329,8 @@ func (l *loop) lead(leading bool) {
 	l.metrics.Leader(leading)
 	l.log.Info("leadership", "leading", leading)
 	if leading {
+		l.started = time.Now() // what is there has to be looked for, and what meshes say of it
+		clear(l.deferred)
 		clear(l.events) // of what another one has written
 		l.all()
 	} else {

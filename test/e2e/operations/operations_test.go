@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,8 @@ func TestPage(t *testing.T) {
 			p.kubectl(words[1:])
 		case "meshknot":
 			p.meshknot(words[1:])
+		case "go":
+			p.benchmark(words[1:])
 		default:
 			t.Errorf("%s: that is not played", m[1])
 		}
@@ -71,6 +74,26 @@ func TestPage(t *testing.T) {
 	}
 	p.inForce(replica)
 	p.ready(replica)
+}
+
+// benchmark sees to it that there is what is measured: it is not measured here.
+func (p *play) benchmark(args []string) {
+	p.Helper()
+	at := slices.Index(args, "-bench")
+	if at < 0 || at+1 == len(args) {
+		p.Errorf("go %s measures nothing", strings.Join(args, " "))
+		return
+	}
+	files, err := filepath.Glob(cluster.Path(filepath.FromSlash(args[len(args)-1]), "*_test.go"))
+	p.must(err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		p.must(err)
+		if strings.Contains(string(text), "func Benchmark"+args[at+1]) {
+			return
+		}
+	}
+	p.Errorf("there is no benchmark %s in %s", args[at+1], args[len(args)-1])
 }
 
 func (p *play) must(err error) {
