@@ -17,7 +17,7 @@ type Model struct {
 	workloads  map[ir.Name]*ir.Workload
 	namespaces map[string]*ir.Namespace
 	gateways   map[ir.Name]*ir.Gateway
-	hosts      map[listening][]*ir.VirtualHost
+	hosts      map[listening]map[string]*ir.VirtualHost
 }
 
 // listening is a port of a Gateway.
@@ -29,7 +29,7 @@ type listening struct {
 // New makes a model of units. It keeps references to them and changes nothing.
 func New(units []ir.Unit) Model {
 	m := Model{map[ir.Name]*ir.Service{}, map[ir.Name]*ir.Workload{}, map[string]*ir.Namespace{},
-		map[ir.Name]*ir.Gateway{}, map[listening][]*ir.VirtualHost{}}
+		map[ir.Name]*ir.Gateway{}, map[listening]map[string]*ir.VirtualHost{}}
 	for _, u := range units {
 		switch {
 		case u.Service != nil:
@@ -42,7 +42,12 @@ func New(units []ir.Unit) Model {
 			m.gateways[ir.Name{Namespace: u.Gateway.Namespace, Name: u.Gateway.Name}] = u.Gateway
 		case u.VirtualHost != nil:
 			at := listening{u.VirtualHost.Gateway, u.VirtualHost.Port}
-			m.hosts[at] = append(m.hosts[at], u.VirtualHost)
+			if m.hosts[at] == nil {
+				m.hosts[at] = map[string]*ir.VirtualHost{}
+			}
+			if m.hosts[at][u.VirtualHost.Host] == nil {
+				m.hosts[at][u.VirtualHost.Host] = u.VirtualHost
+			}
 		}
 	}
 	return m
@@ -186,20 +191,18 @@ func hostOf(q Request) string {
 	return ""
 }
 
-// hostFor returns the most specific virtual host for a host name, or nil.
-func hostFor(all []*ir.VirtualHost, host string) *ir.VirtualHost {
-	var best *ir.VirtualHost
-	for _, v := range all {
-		suffix, wildcard := strings.CutPrefix(v.Host, "*")
-		switch {
-		case !wildcard && v.Host == host:
+// hostFor returns the most specific virtual host for a host name, or nil: its own, or
+// the one with the longest suffix, which is not the whole name.
+func hostFor(all map[string]*ir.VirtualHost, host string) *ir.VirtualHost {
+	if v := all[host]; v != nil {
+		return v
+	}
+	for i := 1; i < len(host); i++ {
+		if v := all["*"+host[i:]]; v != nil {
 			return v
-		case !wildcard, !strings.HasSuffix(host, suffix) || len(host) <= len(suffix) && suffix != "":
-		case best == nil || len(v.Host) > len(best.Host):
-			best = v
 		}
 	}
-	return best
+	return all["*"]
 }
 
 // route decides by the first route that holds.
