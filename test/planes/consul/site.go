@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/meshknot/meshknot/test/lab"
 )
@@ -50,8 +52,16 @@ func (p *Plane) site(general []entry) (*site, error) {
 	return s, nil
 }
 
+// starting is what an agent that has just started says of intentions for a moment.
+const starting = "read only while being upgraded"
+
 func (s *site) put(e entry) error {
-	if err := s.agent.Put("/v1/config", e.body); err != nil {
+	err := s.agent.Put("/v1/config", e.body)
+	for end := time.Now().Add(30 * time.Second); err != nil && strings.Contains(err.Error(), starting) && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		err = s.agent.Put("/v1/config", e.body)
+	}
+	if err != nil {
 		return fmt.Errorf("%s %s is refused: %w\n%v", e.kind, e.name, err, e.body)
 	}
 	return nil
