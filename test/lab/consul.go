@@ -164,6 +164,9 @@ type Sidecar struct {
 // Stop ends the Envoy.
 func (s *Sidecar) Stop() { s.process.Stop() }
 
+// Said returns the last lines of the Envoy's log.
+func (s *Sidecar) Said(lines int) string { return s.process.Said(lines) }
+
 // StartSidecar starts the Envoy of a registered proxy. It does as those do that
 // this Consul supports, and keeps no statistics.
 func (c *ConsulAgent) StartSidecar(proxy string) (*Sidecar, error) {

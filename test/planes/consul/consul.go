@@ -31,6 +31,7 @@ const Version = "1.20"
 type Plane struct {
 	lab    *lab.Lab
 	policy string
+	dull   time.Duration // as a site has it
 
 	// mu guards what stages that are being set share; it is held while one is
 	// written and registered, and not while it is waited for.
@@ -58,7 +59,7 @@ func New(l *lab.Lab, policy string) (*Plane, error) {
 			return nil, err
 		}
 	}
-	return &Plane{lab: l, policy: policy, sites: map[string]*site{}}, nil
+	return &Plane{lab: l, policy: policy, dull: 20 * time.Second, sites: map[string]*site{}}, nil
 }
 
 // Name implements planes.Plane.

@@ -100,6 +100,30 @@ func TestPermissionsAloneDenyNothing(t *testing.T) {
 	}
 }
 
+// An agent that sends a sidecar nothing is asked anew, by another Envoy in the same
+// place, which is who answers then.
+func TestSidecarsAreRenewed(t *testing.T) {
+	p := start(t, "allow")
+	p.dull = 0
+	requests, world := facts(t)
+	for range 2 { // for the second time Envoys run already, and wait for listeners
+		p.leave()
+		if err := play(p, requests, world, entries(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renewals := 0
+	for _, s := range p.now.stages[0].slots {
+		renewals += s.renewals
+	}
+	if renewals == 0 {
+		t.Error("no sidecar was renewed")
+	}
+	if a := ask(p, requests[0], "/"); a.App != "n/a:80" {
+		t.Errorf("answered %+v", a)
+	}
+}
+
 // A splitter leads on to the splitter of a service that it names, while its
 // router is not looked at.
 func TestSplittersAreFollowedRoutersAreNot(t *testing.T) {

@@ -34,18 +34,25 @@ func settle(stages []*stage) error {
 
 // await waits until one sidecar does what it is told.
 func (s *stage) await(one *slot) error {
-	start, pause, listens := time.Now(), 10*time.Millisecond, false
+	start, pause, listens, renewed := time.Now(), 10*time.Millisecond, false, false
 	for {
 		why, err := s.unsettled(one, &listens)
 		if err == nil && why == "" {
 			return nil
 		}
-		if waited := time.Since(start); waited > 2*time.Second {
+		waited := time.Since(start)
+		if err == nil && waited > s.site.dull && !renewed {
+			renewed = true
+			if err := one.renew(); err != nil {
+				return err
+			}
+		}
+		if waited > 2*time.Second {
 			if refused := refusal(one); refused != "" {
 				return fmt.Errorf("the Envoy of %s refuses a listener: %s", one.id, refused)
 			}
 			if waited > patience {
-				return errors.Join(fmt.Errorf("%s: %s within %s", one.id, cmp.Or(why, "not settled"), patience), err)
+				return errors.Join(fmt.Errorf("%s: %s within %s", one.id, cmp.Or(why, "not settled"), patience), err, fmt.Errorf("its Envoy said:\n%s", one.sidecar.Said(20)))
 			}
 		}
 		time.Sleep(pause)

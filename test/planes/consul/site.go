@@ -16,6 +16,8 @@ import (
 type site struct {
 	lab   *lab.Lab
 	agent *lab.ConsulAgent
+	// dull is how long the agent may send a sidecar nothing before it is asked anew.
+	dull time.Duration
 
 	mu sync.Mutex
 	// idle are the slots that no stage needs, longest first. Each keeps the
@@ -42,7 +44,7 @@ func (p *Plane) site(general []entry) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{lab: p.lab, agent: agent}
+	s := &site{lab: p.lab, agent: agent, dull: p.dull}
 	for _, e := range general {
 		if err := s.put(e); err != nil {
 			return nil, err

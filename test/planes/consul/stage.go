@@ -124,42 +124,66 @@ type slot struct {
 	stage, before *stage
 	// pod is the process that it stands in front of.
 	pod *pod
-	// public is where its service is called.
-	public int32
+	// service is what it stands for, by its full name, and public where that is called.
+	service string
+	public  int32
 	// upstreams are where its service calls others, by their names in the cast.
 	upstreams map[string]int32
+	// renewals is how often its Envoy was replaced.
+	renewals int
 }
 
 // place registers a slot, on new ports, in front of its process, and starts its Envoy.
-func (s *slot) place(service string) error {
-	var err error
+func (s *slot) place(service string) (err error) {
+	s.service = service
 	if s.public, err = lab.FreePort(); err != nil {
 		return err
 	}
-	var upstreams []any
-	for _, name := range slices.Sorted(maps.Keys(s.upstreams)) {
-		port, err := lab.FreePort()
-		if err != nil {
+	for name := range s.upstreams {
+		if s.upstreams[name], err = lab.FreePort(); err != nil {
 			return err
 		}
-		s.upstreams[name] = port
-		upstreams = append(upstreams, object{"DestinationName": s.stage.prefix + name, "LocalBindAddress": "127.0.0.1", "LocalBindPort": port})
 	}
-	agent := s.stage.site.agent
-	for _, r := range []object{
-		{"ID": s.id, "Name": service, "Address": "127.0.0.1", "Port": s.pod.port},
-		{"ID": s.id + "-proxy", "Name": service + "-sidecar-proxy", "Kind": "connect-proxy", "Address": "127.0.0.1", "Port": s.public,
-			"Proxy": object{
-				"DestinationServiceName": service, "DestinationServiceID": s.id,
-				"LocalServiceAddress": "127.0.0.1", "LocalServicePort": s.pod.port, "Upstreams": upstreams}},
-	} {
-		if err := agent.Put("/v1/agent/service/register?replace-existing-checks=true", r); err != nil {
-			return fmt.Errorf("registering %s as %s: %w", s.id, service, err)
-		}
+	if err := s.register(); err != nil {
+		return err
 	}
 	if s.sidecar == nil {
-		s.sidecar, err = agent.StartSidecar(s.id + "-proxy")
+		s.sidecar, err = s.stage.site.agent.StartSidecar(s.id + "-proxy")
 	}
+	return err
+}
+
+// register tells the agent of a slot.
+func (s *slot) register() error {
+	var upstreams []any
+	for _, name := range slices.Sorted(maps.Keys(s.upstreams)) {
+		upstreams = append(upstreams, object{"DestinationName": s.stage.prefix + name, "LocalBindAddress": "127.0.0.1", "LocalBindPort": s.upstreams[name]})
+	}
+	for _, r := range []object{
+		{"ID": s.id, "Name": s.service, "Address": "127.0.0.1", "Port": s.pod.port},
+		{"ID": s.id + "-proxy", "Name": s.service + "-sidecar-proxy", "Kind": "connect-proxy", "Address": "127.0.0.1", "Port": s.public,
+			"Proxy": object{
+				"DestinationServiceName": s.service, "DestinationServiceID": s.id,
+				"LocalServiceAddress": "127.0.0.1", "LocalServicePort": s.pod.port, "Upstreams": upstreams,
+				"Config": object{"meshknot_renewals": s.renewals}}}, // which Consul ignores, but begins anew for
+	} {
+		if err := s.stage.site.agent.Put("/v1/agent/service/register?replace-existing-checks=true", r); err != nil {
+			return fmt.Errorf("registering %s as %s: %w", s.id, s.service, err)
+		}
+	}
+	return nil
+}
+
+// renew has the agent begin anew for a slot, and another Envoy ask it, on the same
+// ports: rarely, and on a busy machine, an agent that
+// answers everybody else never sends the listeners of one.
+func (s *slot) renew() (err error) {
+	s.renewals++
+	s.sidecar.Stop()
+	if err := s.register(); err != nil {
+		return err
+	}
+	s.sidecar, err = s.stage.site.agent.StartSidecar(s.id + "-proxy")
 	return err
 }
 
