@@ -103,13 +103,15 @@ func TestJoined(t *testing.T) {
 		must(t, x.kube.Apply(x.object("a", n)))
 	}
 	must(t, x.kube.Delete(x.object("b", 0)))
-	must(t, x.kube.Apply(x.object("c", 7)))
-	eventually(t, "storm that has arrived", func() bool { return f.state(x.kind).Objects == 2 })
+	for _, name := range []string{"c", "d"} { // so that there never were as many before
+		must(t, x.kube.Apply(x.object(name, 7)))
+	}
+	eventually(t, "storm that has arrived", func() bool { return f.state(x.kind).Objects == 3 })
 	f.take(t)
 	eventually(t, "newest state", func() bool { return number(f.change(x.kind, "a")) == 49 && number(f.change(x.kind, "c")) == 7 })
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.batches) != 1 || len(f.batches[0].Changes) != 3 || f.batches[0].At.IsZero() {
+	if len(f.batches) != 1 || len(f.batches[0].Changes) != 4 || f.batches[0].At.IsZero() {
 		t.Errorf("%d batches, %d changes in the first", len(f.batches), len(f.batches[0].Changes))
 	}
 }
