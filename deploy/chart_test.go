@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/meshknot/meshknot/internal/telemetry"
@@ -28,7 +29,7 @@ var alone = map[string]string{
 	"istio":       only("istio: {enabled: true}"),
 	"linkerd":     only("linkerd: {enabled: true}"),
 	"consul":      only("consul: {enabled: true}"),
-	"consul-http": only("consul: {enabled: true, address: 'https://consul:8501', tokenSecret: {name: consul-token}}"),
+	"consul-http": only("consul: {enabled: true, address: 'https://consul:8501', tokenSecret: {name: consul-token}, authority: {configMap: consul-ca}}"),
 	"gateway-api": only("gatewayApi: {enabled: true, authorization: [linkerd]}"),
 }
 
@@ -215,6 +216,33 @@ func TestPod(t *testing.T) {
 			pod.HostNetwork || pod.HostPID || pod.HostIPC || c.Resources.Limits.Memory().IsZero() || c.ReadinessProbe == nil || c.LivenessProbe == nil || c.StartupProbe == nil {
 			t.Errorf("%s: %+v", name, pod)
 		}
+	}
+}
+
+// TestMounted: whatever file or directory the controller is told to read is in a volume
+// that the pod has.
+func TestMounted(t *testing.T) {
+	files := 0
+	for name, values := range sets() {
+		var d appsv1.Deployment
+		typed(t, one(t, render(t, values), "Deployment"), &d)
+		pod := d.Spec.Template.Spec
+		mounted := map[string]bool{}
+		for _, m := range pod.Containers[0].VolumeMounts {
+			mounted[m.MountPath] = slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+		}
+		for _, arg := range pod.Containers[0].Args {
+			_, file, _ := strings.Cut(arg, "=")
+			if !strings.HasPrefix(file, "/") {
+				continue
+			}
+			if files++; !mounted[file] && !mounted[filepath.Dir(file)] {
+				t.Errorf("%s: nothing is mounted for %s", name, arg)
+			}
+		}
+	}
+	if files < 5 {
+		t.Errorf("only %d files are named", files)
 	}
 }
 

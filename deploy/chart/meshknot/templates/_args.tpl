@@ -55,6 +55,9 @@
 {{- if and .enabled .address }}
 - --consul-address={{ .address }}
 - --consul-cluster={{ .cluster }}
+{{- if .authority.configMap }}
+- --consul-ca-file=/var/run/meshknot/consul/{{ .authority.key }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraArgs }}
