@@ -154,7 +154,7 @@ func (s subject) backend(b service, own report.Report) v1alpha1.BackendReport {
 	found = found.Sorted()
 	out.Artifacts = references(artifacts)
 	accepted := s.accepted(own)
-	translated := s.translated(accepted, own, found, keeps(kept, s.behind[b.binding]), withheld)
+	translated := s.translated(accepted, own, found, whyKept(kept, s.behind[b.binding]), withheld)
 	programmed := s.programmed(b, translated, artifacts)
 	out.Findings = findings(append(found, s.unwritten(translated, programmed, artifacts)...))
 	for _, c := range []condition{accepted, translated, programmed, lossFree(found)} {
@@ -207,9 +207,9 @@ func (s subject) translated(accepted condition, own, found report.Report, kept s
 	return holds(kind, reasonTranslated, "")
 }
 
-// keeps is why the last good is in force: for what is found at the subject, or for the
+// whyKept is why the last good is in force: for what is found at the subject, or for the
 // sake of others; empty where it is not.
-func keeps(own bool, others string) string {
+func whyKept(own bool, others string) string {
 	if own {
 		return cmp.Or(others, "it cannot be said")
 	}

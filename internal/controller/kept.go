@@ -19,9 +19,23 @@ import (
 // A process that begins with such a unit has no last good of it. Then what a mesh has
 // of it stays as it is stored.
 
+// keeping is what bindings keep of units in place of what they are asked for.
+type keeping struct {
+	// since are the turns of the loop since which a binding keeps what it had of a unit.
+	since map[ir.Key]map[string]uint64
+	// stays are the places of units that have no last good here; changed: they are others
+	// than the publisher knows.
+	stays   map[ir.Key][]slot
+	changed bool
+}
+
+func newKeeping() keeping {
+	return keeping{since: map[ir.Key]map[string]uint64{}, stays: map[ir.Key][]slot{}}
+}
+
 // keeps notes since which turn bindings keep what they had of a unit.
 func (l *loop) keeps(k ir.Key, made engine.Made) {
-	was, now := l.kept[k], map[string]uint64{}
+	was, now := l.kept.since[k], map[string]uint64{}
 	var stays []slot
 	for _, p := range made.Pieces {
 		if p.Kept && made.Unit.Workload == nil {
@@ -31,12 +45,12 @@ func (l *loop) keeps(k ir.Key, made engine.Made) {
 			}
 		}
 	}
-	if delete(l.kept, k); len(now) > 0 {
-		l.kept[k] = now
+	if delete(l.kept.since, k); len(now) > 0 {
+		l.kept.since[k] = now
 	}
-	l.stayed = l.stayed || !slices.Equal(stays, l.stays[k])
-	if delete(l.stays, k); len(stays) > 0 {
-		l.stays[k] = stays
+	l.kept.changed = l.kept.changed || !slices.Equal(stays, l.kept.stays[k])
+	if delete(l.kept.stays, k); len(stays) > 0 {
+		l.kept.stays[k] = stays
 	}
 }
 
@@ -66,12 +80,12 @@ func (l *loop) slots(binding string, u ir.Unit) (out []slot) {
 
 // stay tells the publisher what stays as it is stored, where that is something else.
 func (l *loop) stay() {
-	if !l.stayed {
+	if !l.kept.changed {
 		return
 	}
-	l.stayed = false
+	l.kept.changed = false
 	all := map[slot]bool{}
-	for _, slots := range l.stays {
+	for _, slots := range l.kept.stays {
 		for _, s := range slots {
 			all[s] = true
 		}
@@ -92,7 +106,7 @@ func (p *publisher) stay(now map[slot]bool) {
 // behind says why what is in force of a unit is not what a source asks of it; nothing
 // where it is.
 func (l *loop) behind(src *source, k ir.Key, made engine.Made, p engine.NamedPiece) string {
-	since, keeps := l.kept[k][p.Name]
+	since, keeps := l.kept.since[k][p.Name]
 	switch {
 	case !keeps, !p.Kept, !asks(made.Unit, src.ref()):
 		return ""

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestBehind(t *testing.T) {
 	}
 	k := ir.Key{Kind: ir.KindService, Namespace: "shop", Name: "reviews"}
 	piece := engine.NamedPiece{Name: "a", Kept: true, Piece: translators.Piece{Unit: u, Findings: report.Report{report.New(report.Refused, other.At("spec"), "istio cannot say it")}}}
-	l := &loop{turn: 7, kept: map[ir.Key]map[string]uint64{}, stays: map[ir.Key][]slot{}}
+	l := &loop{turn: 7, kept: newKeeping()}
 	of := func(since uint64, p engine.NamedPiece) string {
 		made := engine.Made{Unit: u, Pieces: []engine.NamedPiece{p}}
 		l.keeps(k, made)
@@ -72,7 +73,7 @@ func TestBehind(t *testing.T) {
 	}
 	good := piece
 	good.Kept = false
-	if why := of(9, good); why != "" || len(l.kept) > 0 {
+	if why := of(9, good); why != "" || len(l.kept.since) > 0 {
 		t.Errorf("where nothing is kept: %q", why)
 	}
 	s := subject{ref: splitRef, bindings: []service{{binding: "a", backend: "istio"}}, made: []engine.Made{{Unit: u, Pieces: []engine.NamedPiece{piece}}}, behind: map[string]string{"a": "why"}}
@@ -108,6 +109,43 @@ func TestPatience(t *testing.T) {
 		waits(b, usualPatience-1, true)
 		l.publisher.wrote = time.Now()
 		waits(b, 1, false) // whatever is written now
+
+		l.publisher.through = false
+		for !time.Now().After(l.started.Add(longestPatience)) {
+			l.publisher.wrote = time.Now()
+			waits(b, usualPatience-1, true)
+		}
+		l.publisher.wrote = time.Now()
+		waits(b, usualPatience-1, false) // however long that takes
+	})
+}
+
+// Whoever leads once more has to write anew what is not there by then.
+func TestEachTermWritesWhatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &notebook{fails: map[string][]error{}}
+		p := n.publisher(t)
+		p.pace.patience = 1 // a failure ends the round
+		goesOn := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			p.mu.Lock()
+			p.wrote = time.Now()
+			p.mu.Unlock()
+			if p.goesOn(time.Now()) != want {
+				t.Errorf("%s it is said to go on: %v", when, !want)
+			}
+		}
+		leading(t, p, func() {
+			p.hand(work{bindings: owners("istio", "a"), changes: []translators.Change{put("a", "istio", artifact("x", 1, "x"))}})
+			goesOn("once everything is written", false)
+		})
+		n.with(func() { n.fails["x"] = []error{errors.New("away")} })
+		leading(t, p, func() {
+			goesOn("in another term, before that", true)
+			time.Sleep(time.Minute)
+			goesOn("in another term, after that", false)
+		})
 	})
 }
 

@@ -57,13 +57,6 @@ func (p *publisher) begins(s slot) {
 	}
 }
 
-// goesOn reports whether what there is to write at the start is still being written.
-func (p *publisher) goesOn(now time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.through && now.Sub(p.wrote) < usualPatience
-}
-
 // begins returns what is to be called when the report on a source is about to be
 // written.
 func (l *loop) begins(id input.ID) func() {

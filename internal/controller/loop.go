@@ -79,13 +79,9 @@ type loop struct {
 	sources  map[input.ID]*source
 	// told are the sources that a unit says something of.
 	told map[ir.Key][]input.ID
-	// turn counts the batches and what the clock brought about. kept are the turns since
-	// which bindings keep what they had of a unit: see keeps.
+	// turn counts the batches and what the clock brought about.
 	turn uint64
-	kept map[ir.Key]map[string]uint64
-	// stays are the places of units that have no last good here; stayed: they are others.
-	stays  map[ir.Key][]slot
-	stayed bool
+	kept keeping
 	// todo are the sources to report on, and awaiting those of which not everything
 	// is known yet: true where the answer of a proxy may tell, false where only one
 	// that comes may.
@@ -130,7 +126,7 @@ func newLoop(o Options, f Feed, s Server, w *World, client dynamic.Interface, di
 		leads: make(chan bool), answered: make(chan struct{}, 1), fresh: make(chan struct{}), ended: make(chan struct{}), look: 200 * time.Millisecond, linger: 30 * time.Second,
 		kinds:    map[groupKind]feed.KindState{},
 		bindings: map[string]*bound{}, namespaces: map[string]map[string]string{}, here: map[string][]service{}, withheld: map[string]bool{},
-		sources: map[input.ID]*source{}, told: map[ir.Key][]input.ID{}, kept: map[ir.Key]map[string]uint64{}, stays: map[ir.Key][]slot{}, todo: map[input.ID]bool{}, awaiting: map[input.ID]bool{},
+		sources: map[input.ID]*source{}, told: map[ir.Key][]input.ID{}, kept: newKeeping(), todo: map[input.ID]bool{}, awaiting: map[input.ID]bool{},
 		lastUsable: map[string]binding.Binding{}, terms: map[string]terms{}, orphans: map[topic]v1alpha1.SourceReference{},
 		audit: newAudit(o.Audit != nil), deferred: map[input.ID]time.Time{}, introduced: map[string]bool{}, programmed: map[string]stated{},
 		subresources: newSubresources(disco), started: time.Now(),

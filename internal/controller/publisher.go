@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,11 +44,13 @@ type publisher struct {
 	heard  map[slot]bool
 	events events[slot]
 	wrote  time.Time // when a write went well last
-	// whole: the round has all that is wanted; through: one of them went through.
+	// whole: the round has all that is wanted; through: one such went through since this
+	// replica leads.
 	whole, through bool
-	claims         map[spot]map[slot]bool // who wants something at a place
-	stays          map[slot]bool          // see work
-	cuts           int                    // rounds in a row that were cut short
+
+	claims map[spot]map[slot]bool // who wants something at a place
+	stays  map[slot]bool          // see work
+	cuts   int                    // rounds in a row that were cut short
 	// there are the names of all MeshBindings, usable or not; nil while they are not
 	// known for sure.
 	there map[string]bool
@@ -130,33 +131,6 @@ type item struct {
 	// binding had something on another mesh, or before this replica led.
 	denied, left bool
 }
-
-// Outcome is what came of an artifact.
-type Outcome struct {
-	State   OutcomeState
-	Message string
-}
-
-// OutcomeState is a kind of outcome.
-type OutcomeState string
-
-// The states of an artifact that a sink is given.
-const (
-	// Pending: it was not tried yet, or is being tried.
-	Pending OutcomeState = "pending"
-	// Written: the sink holds it.
-	Written OutcomeState = "written"
-	// Refused: the mesh's API does not take it; trying again is of no use.
-	Refused OutcomeState = "refused"
-	// Foreign: somebody else has an object of its name.
-	Foreign OutcomeState = "foreign"
-	// Claimed: an older binding makes something of its name.
-	Claimed OutcomeState = "claimed"
-	// Missing: its kind is not served.
-	Missing OutcomeState = "missing"
-	// Failed: it is tried again.
-	Failed OutcomeState = "failed"
-)
 
 // work is what the loop hands over; nobody changes it.
 type work struct {
@@ -314,43 +288,6 @@ func (p *publisher) settledAll() bool {
 	return p.primed && len(p.dirty) == 0
 }
 
-// tally counts what is wanted of a binding, and what of it is not written, with the
-// worst outcome of those.
-func (p *publisher) tally() map[string]tally {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := map[string]tally{}
-	for s, it := range p.items {
-		if it.artifact == nil {
-			continue
-		}
-		t := out[s.binding]
-		t.wanted++
-		if o := p.inForce(s, it); o.State != Written {
-			t.open++
-			if t.worst.State == "" || worse(o, s, t) {
-				t.worst, t.at = o, s.id
-			}
-		}
-		out[s.binding] = t
-	}
-	return out
-}
-
-// tally is what there is to be said of the artifacts of a binding.
-type tally struct {
-	wanted, open int
-	worst        Outcome
-	at           translators.ID
-}
-
-var severity = []OutcomeState{Written, Pending, Failed, Rejected, Missing, Claimed, Foreign, Refused}
-
-func worse(o Outcome, s slot, than tally) bool {
-	c := cmp.Compare(slices.Index(severity, o.State), slices.Index(severity, than.worst.State))
-	return c > 0 || c == 0 && s.id.Compare(than.at) < 0
-}
-
 // lead writes until ctx ends, which is when this replica no longer leads. What can
 // happen: something is to be done; something that failed is due; it is time to look
 // at all that is stored; the end.
@@ -358,6 +295,7 @@ func (p *publisher) lead(ctx context.Context) {
 	clear(p.declared)
 	p.mu.Lock()
 	clear(p.events) // of what another one has written
+	p.through = false
 	p.mu.Unlock()
 	p.forget()
 	resync := time.NewTicker(p.pace.resync)

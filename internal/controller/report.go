@@ -98,7 +98,8 @@ func (l *loop) tell(id input.ID) {
 const (
 	usualPatience = 5 * time.Second
 	firstPatience = 30 * time.Second
-	// Where there is much to write at the start, that takes as long as it takes.
+	// Where there is much to write at the start, that takes as long as it takes, but
+	// reports wait no longer than this.
 	longestPatience = 10 * time.Minute
 )
 
@@ -117,6 +118,13 @@ func (l *loop) later(id input.ID) bool {
 	}
 	l.deferred[id] = until
 	return now.Before(until)
+}
+
+// goesOn reports whether what there is to write at the start is still being written.
+func (p *publisher) goesOn(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.through && now.Sub(p.wrote) < usualPatience
 }
 
 // patience has reports made that have waited long enough.

@@ -3,7 +3,6 @@ package controller
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -209,46 +208,6 @@ func (p *publisher) done(t task, wrote bool, err error) (failed bool) {
 	}
 	p.settle(t.slot, it, o)
 	return o.State == Failed
-}
-
-// denied reports whether an error may pass though it is a refusal: rights and policies
-// are given and taken by people.
-func denied(err error) bool {
-	var refused *sink.Refused
-	return errors.As(err, &refused) && refused.Denied
-}
-
-// judge turns the error of a sink into an outcome.
-func judge(err error) Outcome {
-	var foreign *sink.Foreign
-	var refused *sink.Refused
-	var missing *sink.Missing
-	switch {
-	case err == nil:
-		return Outcome{State: Written}
-	case errors.As(err, &foreign):
-		return Outcome{Foreign, err.Error()}
-	case errors.As(err, &refused):
-		return Outcome{Refused, err.Error()}
-	case errors.As(err, &missing):
-		return Outcome{Missing, err.Error()}
-	}
-	return Outcome{Failed, err.Error()}
-}
-
-// result is the name of an outcome in the metrics.
-func result(t task, wrote bool, s OutcomeState) string {
-	switch {
-	case s == Failed:
-		return "error"
-	case s != Written:
-		return string(s)
-	case !wrote:
-		return "unchanged"
-	case t.artifact == nil:
-		return "deleted"
-	}
-	return "written"
 }
 
 // wait is how long is waited before something is tried again. What waits for

@@ -17,9 +17,6 @@ import (
 	"github.com/meshknot/meshknot/translators/input"
 )
 
-// Rejected is what is written, and what its mesh says that it does not put in force.
-const Rejected OutcomeState = "rejected"
-
 // verdicts are what meshes have against the objects that were written for them. Who
 // leads listens to the kinds of which something is written, and to no others: those it
 // may be unable to read. Of what nobody has anything against nothing is kept.
@@ -29,10 +26,10 @@ type verdicts struct {
 	log  *slog.Logger
 	// asked: something is written of a kind that was not listened to so far.
 	asked chan struct{}
-
-	mu sync.Mutex
 	// off: nobody listens.
-	off      bool
+	off bool
+
+	mu       sync.Mutex
 	kinds    map[string]*attention
 	refusals map[spot][]sink.Refusal
 }
@@ -125,18 +122,25 @@ func (v *verdicts) lead(ctx context.Context, told func(objects map[spot]bool, ki
 	if v.off {
 		return
 	}
+	defer v.forget()
+	patience := time.NewTicker(time.Second)
+	defer patience.Stop()
 	f, err := v.open()
 	if err != nil {
 		v.log.Error("it cannot be heard what meshes say of what is written", "error", err)
-		return
+	}
+	for ; err != nil; f, err = v.open() { // and nobody waits for it for ever
+		select {
+		case <-ctx.Done():
+			return
+		case <-patience.C:
+			told(nil, v.tired(time.Now()))
+		}
 	}
 	var running sync.WaitGroup
 	running.Go(func() { _ = f.Run(ctx) }) // which ends with its context, and is no error then
 	defer running.Wait()
-	defer v.forget()
 	f.Follow(v.follows)
-	patience := time.NewTicker(time.Second)
-	defer patience.Stop()
 	troubles := map[string]string{}
 	for {
 		select {
@@ -251,9 +255,11 @@ func (p *publisher) said(objects map[spot]bool, kinds map[string]bool) {
 			p.heard[s] = true
 		}
 	}
-	for s := range p.items {
-		if len(kinds) > 0 && kinds[spotOf(s).kind] {
-			p.heard[s] = true
+	if len(kinds) > 0 {
+		for s := range p.items {
+			if kinds[spotOf(s).kind] {
+				p.heard[s] = true
+			}
 		}
 	}
 	signal(p.news)

@@ -1,11 +1,14 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,6 +159,27 @@ func TestVerdictsThatCannotBeRead(t *testing.T) {
 			t.Errorf("%s: for who leads next it is %s", name, o.State)
 		}
 	}
+}
+
+// Where nothing can be opened that is listened to, that is tried again, and what is
+// written is not waited for meanwhile.
+func TestVerdictsThatCannotBeOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := slot{"gw", SinkCluster, translators.ID{Type: "gateway.networking.k8s.io/v1/HTTPRoute", Name: "shop/a"}}
+		v, tries := listening(&rest.Config{}, slog.New(slog.DiscardHandler)), 0
+		v.open = func() (*feed.Feed, error) { tries++; return nil, errors.New("no such file") }
+		ctx, cancel := context.WithCancel(t.Context())
+		told := map[string]bool{}
+		go v.lead(ctx, func(_ map[spot]bool, kinds map[string]bool) { maps.Copy(told, kinds) })
+		v.written(at)
+		time.Sleep(patienceWithMeshes + 2*time.Second)
+		synctest.Wait()
+		if o := v.on(at, Outcome{State: Written}, "gateway-api"); o.State != Written || !told[gatewayGroup+"/HTTPRoute"] || tries < 2 {
+			t.Errorf("it is %s after %d tries, told is %v", o.State, tries, told)
+		}
+		cancel()
+		synctest.Wait()
+	})
 }
 
 // The name under which we take part in statuses is the one that is not listened to.
