@@ -43,18 +43,8 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Step("apply", time.Second)
-	m.Changed("istio", true)
-	loss := []Loss{{"istio", "narrowed", "MK3001"}}
-	m.Lost(nil, loss)
-	m.Lost(loss, nil)
-	m.Objects("TrafficSplit", 1)
-	m.Trouble("pods.", false)
-	m.Wrote("cluster", "written")
-	m.Reported("report", nil)
-	m.Proxies("envoy", 2)
-	m.Refused("other", 1)
-	m.Answered("TrafficSplit", "CREATE", "denied", time.Millisecond)
+	everything(m)
+	m.Lost([]Loss{aLoss}, nil)
 	families, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +61,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	slices.Sort(labels)
-	want := []string{"backend", "class", "code", "decision", "kind", "operation", "result", "sink", "step", "type"}
+	want := []string{"backend", "class", "code", "decision", "kind", "operation", "result", "severity", "sink", "state", "step", "type", "write"}
 	if got := slices.Compact(labels); !slices.Equal(got, want) {
 		t.Errorf("labels %v, want %v", got, want)
 	}
