@@ -44,7 +44,7 @@ func TestAudit(t *testing.T) {
 		}
 		return fmt.Sprint(out, len(found))
 	}
-	if got := said(<-rounds); got != "bad MKR004 1" {
+	if got := said(next(t, rounds)); got != "bad MKR004 1" {
 		t.Errorf("first round: %s", got)
 	}
 	put(split("bad", 90), split("good", 7))
@@ -53,13 +53,32 @@ func TestAudit(t *testing.T) {
 		t.Errorf("a round before its time: %s", said(found))
 	case <-time.After(50 * time.Millisecond):
 	}
-	again <- struct{}{}
-	if got := said(<-rounds); got != "good MKR004 1" {
+	select {
+	case again <- struct{}{}:
+	case <-time.After(patience):
+		t.Fatal("nobody hears that rules have changed")
+	}
+	if got := said(next(t, rounds)); got != "good MKR004 1" {
 		t.Errorf("second round: %s", got)
 	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// patience is how long is waited for a round that is due.
+const patience = 20 * time.Second
+
+// next is what a round hands out, and fails the test where none comes.
+func next[T any](t *testing.T, rounds <-chan T) T {
+	t.Helper()
+	select {
+	case found := <-rounds:
+		return found
+	case <-time.After(patience):
+		t.Fatal("no round")
+		panic("unreachable")
 	}
 }
 
@@ -88,6 +107,6 @@ func TestAuditRounds(t *testing.T) {
 		_ = Audit{Rules: c, Every: time.Millisecond, Give: func(map[report.Ref]report.Report) {}}.Run(ctx)
 	}()
 	for range 3 {
-		<-c.rounds
+		next(t, c.rounds)
 	}
 }
