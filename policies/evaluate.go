@@ -131,11 +131,14 @@ func (e *evaluation) known(en entry) topdown.VirtualCache {
 // stops lets the end of ctx stop what is evaluated, until the function that it returns
 // is called.
 func (e *evaluation) stops(ctx context.Context) func() bool {
-	return context.AfterFunc(ctx, func() {
-		if current := e.current.Load(); current != nil {
-			(*current).Cancel()
-		}
-	})
+	return context.AfterFunc(ctx, e.stop)
+}
+
+// stop stops what is evaluated, if anything is.
+func (e *evaluation) stop() {
+	if current := e.current.Load(); current != nil {
+		(*current).Cancel()
+	}
 }
 
 // read makes findings of what a rule gave: nothing, a truth, a message, an

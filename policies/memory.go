@@ -31,7 +31,7 @@ func (e *evaluation) look(base uint64, end <-chan struct{}) {
 			runtime.GC() // what it threw away does not count
 			if e.grown(base) {
 				e.large.Store(true)
-				(*e.current.Load()).Cancel()
+				e.stop()
 			}
 		}
 		select {
