@@ -11,8 +11,8 @@ import (
 
 // guard is a figure that may not grow beyond what was committed: counts of
 // allocations by no more than a tenth, ratios of processor time by no more than a
-// quarter, or a half where little is measured. A ratio compares two that ran in turn on the same machine; no time by
-// itself is ever compared with one of another run.
+// quarter, or a half where little is measured. A ratio compares two that ran in turn on
+// the same machine; no time by itself is ever compared with one of another run.
 type guard struct {
 	bench, figure string
 	growth        float64

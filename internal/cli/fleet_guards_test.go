@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/meshknot/meshknot/internal/rules"
@@ -26,12 +27,7 @@ type guarded struct {
 
 // What guards a cluster: each thing that check says of it, holding and not holding.
 func TestFleetGuards(t *testing.T) {
-	lab.Need(t, lab.Etcd, lab.KubeAPIServer)
-	l := lab.ForTest(t)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, k := lab.KubeForTest(t)
 	t.Setenv("KUBECONFIG", k.Kubeconfig)
 	g := guarded{t, k, l}
 	g.must(k.Define(lab.OurCRDs))
@@ -116,6 +112,21 @@ func (g guarded) places() {
 	}
 	says(g.T, exitNo, []string{"check"}, "× "+own+" leaves the controller and the cluster alone: it is asked about objects of kube-system and meshknot-system\n",
 		"√ "+rego+" leaves the cluster alone", "‼ "+rego+" is asked about rules: its namespaceSelector leaves out meshknot-system")
+
+	// by a label of somebody's own
+	_, err := g.Patch(lab.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": lab.Object{"name": "meshknot-system"}}, lab.Object{"metadata": lab.Object{"labels": lab.Object{"guard": "off"}}})
+	g.must(err)
+	for i := range all.Webhooks {
+		if w := &all.Webhooks[i]; w.Name == "fail.own.meshknot.io" {
+			change(func() { w.NamespaceSelector = selector("guard", "off") })
+		}
+	}
+	says(g.T, exitNo, []string{"check"}, "× "+own+" leaves the controller and the cluster alone: it is asked about objects of kube-system\n")
+}
+
+// selector chooses what has not this label.
+func selector(key, value string) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: metav1.LabelSelectorOpNotIn, Values: []string{value}}}}
 }
 
 // conversion: none is asked for; it is not reached and has no authority; both are there.

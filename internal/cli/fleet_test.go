@@ -105,12 +105,7 @@ func says(t *testing.T, code int, args []string, lines ...string) {
 
 // What a cluster says, from an empty one to one in which everything is in force.
 func TestFleet(t *testing.T) {
-	lab.Need(t, lab.Etcd, lab.KubeAPIServer)
-	l := lab.ForTest(t)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, k := lab.KubeForTest(t)
 	t.Setenv("KUBECONFIG", k.Kubeconfig)
 	must := func(err error) {
 		t.Helper()

@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -114,29 +112,13 @@ func understood(args []string, whole bool) error {
 	return errors.Join(c.ValidateArgs(c.Flags().Args()), c.ValidateRequiredFlags())
 }
 
-// oldestKube is what helm is told that the cluster is.
-const oldestKube = "v1.30.0"
-
 // rendered is what helm makes of the chart as it is installed, without a cluster.
 func rendered(t *testing.T, args []string) (string, error) {
 	t.Helper()
 	if args[0] != "install" {
 		return "", fmt.Errorf("helm %s is not one that is tried here", args[0])
 	}
-	lab.Need(t, "helm")
-	binary, err := lab.Binary("helm")
-	if err != nil {
-		return "", err
-	}
-	c := exec.Command(binary, append([]string{"template", "--kube-version", oldestKube}, args[1:]...)...)
-	home := t.TempDir()
-	c.Dir, c.Env = repository, append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
-	var out, said bytes.Buffer
-	c.Stdout, c.Stderr = &out, &said
-	if err := c.Run(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, said.String())
-	}
-	return out.String(), nil
+	return lab.HelmInstall(t, args[1:]...)
 }
 
 // TestOperationsNames: what the page names in its sentences is there: values of the

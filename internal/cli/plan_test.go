@@ -18,11 +18,7 @@ import (
 // What a real API server holds is planned against: policies in whatever version
 // it stores them, the objects that they speak of, and bindings.
 func TestPlanAgainstCluster(t *testing.T) {
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	k, err := lab.ForTest(t).StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, k := lab.KubeForTest(t)
 	if err := k.Define(lab.OurCRDs); err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +84,7 @@ func apply(t *testing.T, k *lab.Kube, text string) {
 
 // Lists are read in pages, and one that was read to its end is whole.
 func TestReadClusterInPages(t *testing.T) {
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	k, err := lab.ForTest(t).StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, k := lab.KubeForTest(t)
 	const n = 2*clusterPage + 1
 	for i := range n {
 		if err := k.Apply(lab.Object{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"namespace": "default", "name": fmt.Sprint("a", i)}}); err != nil {

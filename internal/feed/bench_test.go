@@ -20,10 +20,7 @@ import (
 // BenchmarkSync reads 10,000 objects of a real API server: the time to have them
 // all, decoded, what each takes in the heap, and how large the process was at most.
 func BenchmarkSync(b *testing.B) {
-	lab.Need(b, lab.KubeAPIServer, lab.Etcd)
-	l := lab.ForTest(b)
-	k, err := l.StartKube()
-	must(b, err)
+	_, k := lab.KubeForTest(b)
 	must(b, k.Define(lab.OurCRDs))
 	fill(b, k, 10_000)
 	c, err := k.Config()

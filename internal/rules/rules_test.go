@@ -152,12 +152,7 @@ func (w *world) notes(name string) []string {
 }
 
 func TestRules(t *testing.T) {
-	lab.Need(t, lab.Etcd, lab.KubeAPIServer)
-	l := lab.ForTest(t)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, k := lab.KubeForTest(t)
 	for name, test := range map[string]func(*testing.T, *lab.Lab, *lab.Kube){
 		"edited": edited, "two": two, "many": many, "directory": directory, "bundle": bundle,
 	} {

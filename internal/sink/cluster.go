@@ -249,12 +249,12 @@ func (c *Cluster) failed(id translators.ID, err error) error {
 	message := status.Status().Message
 	switch status.Status().Code {
 	case http.StatusForbidden:
-		return &Refused{id, message, true}
+		return &Refused{ID: id, Message: message, Denied: true}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
-		return &Refused{id, message, false}
+		return &Refused{ID: id, Message: message}
 	case http.StatusInternalServerError:
 		if strings.Contains(message, untyped) {
-			return &Refused{id, message, false}
+			return &Refused{ID: id, Message: message}
 		}
 	}
 	return fmt.Errorf("%s: %w", named(id), err)

@@ -36,12 +36,7 @@ type kube struct {
 
 func startKube(t *testing.T) *kube {
 	t.Helper()
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	l := lab.ForTest(t)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, k := lab.KubeForTest(t)
 	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -67,6 +68,11 @@ func Kinds(backends ...string) []schema.GroupVersionKind {
 		out = append(out, kindOf(t))
 	}
 	return out
+}
+
+// AllKinds lists those of all back ends.
+func AllKinds() []schema.GroupVersionKind {
+	return Kinds(slices.Collect(maps.Keys(kindsOf))...)
 }
 
 // kindOf reads the type of an artifact, "group/version/Kind".

@@ -120,7 +120,7 @@ func Speaks(k schema.GroupKind) bool { return tellings[k].resource != "" }
 // AllSpeaking lists the kinds that back ends write of which meshes say something, sorted.
 func AllSpeaking() []Speaking {
 	var out []Speaking
-	for _, k := range Kinds("consul", "gateway-api", "istio", "linkerd") {
+	for _, k := range AllKinds() {
 		if !Speaks(k.GroupKind()) {
 			continue
 		}

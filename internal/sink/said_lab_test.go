@@ -9,7 +9,7 @@ import (
 // speaks has one, in each version that is written, and who does not speak has none.
 func TestStatusesAreDefined(t *testing.T) {
 	k := StartKube(t)
-	for _, kind := range Kinds("consul", "gateway-api", "istio", "linkerd") {
+	for _, kind := range AllKinds() {
 		list, err := k.other.served.client.ServerResourcesForGroupVersion(kind.GroupVersion().String())
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -55,6 +56,18 @@ type KubeOptions struct {
 // webhooks and policies are at work in it: a webhook's clientConfig.url may be of
 // loopback. What a pod names as its ServiceAccount is not looked at.
 func (l *Lab) StartKube() (*Kube, error) { return l.StartKubeWith(KubeOptions{}) }
+
+// KubeForTest makes a lab for a test, and an API server in it.
+func KubeForTest(t testing.TB) (*Lab, *Kube) {
+	t.Helper()
+	Need(t, KubeAPIServer, Etcd)
+	l := ForTest(t)
+	k, err := l.StartKube()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, k
+}
 
 // StartKubeWith is StartKube with options.
 func (l *Lab) StartKubeWith(o KubeOptions) (*Kube, error) {

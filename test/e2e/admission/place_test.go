@@ -115,12 +115,7 @@ const home = "meshknot-system"
 
 func start(t testing.TB, w *world, o webhook.Options, r webhook.Registration) *place {
 	t.Helper()
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	l := lab.ForTest(t)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, k := lab.KubeForTest(t)
 	if err := k.Define(lab.OurCRDs, lab.GatewayAPICRDs); err != nil {
 		t.Fatal(err)
 	}

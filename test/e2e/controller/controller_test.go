@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,35 +15,27 @@ import (
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/internal/telemetry"
 	"github.com/meshknot/meshknot/internal/xds"
+	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/test/lab"
 	"github.com/meshknot/meshknot/translators/all"
 )
 
-const within = 60 * time.Second
-
-// cluster is an API server with everybody's definitions.
-type cluster struct {
+// world is an API server with everybody's definitions.
+type world struct {
 	*testing.T
-	lab  *lab.Lab
-	kube *lab.Kube
+	lab     *lab.Lab
+	kube    *lab.Kube
+	cluster *cluster.Cluster
 }
 
-func newCluster(t *testing.T) *cluster {
+func newWorld(t *testing.T) *world {
 	t.Helper()
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	l := lab.ForTest(t)
-	k, err := l.StartKubeWith(lab.KubeOptions{Audit: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := k.Define(lab.OurCRDs, lab.IstioCRDs, lab.GatewayAPICRDs); err != nil {
-		t.Fatal(err)
-	}
-	return &cluster{t, l, k}
+	c := cluster.ForTest(t, lab.KubeOptions{Audit: true})
+	return &world{t, c.Lab, c.Kube, c}
 }
 
 // start runs a controller; stop ends it and waits for that.
-func (c *cluster) start(server *xds.Server) (running *controller.Controller, stop func()) {
+func (c *world) start(server *xds.Server) (running *controller.Controller, stop func()) {
 	c.Helper()
 	return c.startWith(func(o *controller.Options) {
 		if server != nil {
@@ -54,7 +45,7 @@ func (c *cluster) start(server *xds.Server) (running *controller.Controller, sto
 }
 
 // startWith runs a controller with other options than the usual.
-func (c *cluster) startWith(change func(*controller.Options)) (running *controller.Controller, stop func()) {
+func (c *world) startWith(change func(*controller.Options)) (running *controller.Controller, stop func()) {
 	c.Helper()
 	cfg, err := c.kube.Config()
 	if err != nil {
@@ -93,7 +84,7 @@ func (c *cluster) startWith(change func(*controller.Options)) (running *controll
 	return running, stop
 }
 
-func (c *cluster) apply(text string) {
+func (c *world) apply(text string) {
 	c.Helper()
 	if err := c.kube.ApplyYAML(text); err != nil {
 		c.Fatal(err)
@@ -101,58 +92,34 @@ func (c *cluster) apply(text string) {
 }
 
 // eventually waits until ok holds, and shows what there was where it never does.
-func (c *cluster) eventually(what string, ok func() (bool, any)) {
+func (c *world) eventually(what string, ok func() (bool, any)) {
 	c.Helper()
-	var last any
-	if err := c.lab.Eventually(what, within, func() bool {
-		done, seen := ok()
-		last = seen
-		return done
-	}); err != nil {
-		c.Fatalf("%v; last seen: %v", err, last)
+	if err := c.cluster.Eventually(what, ok); err != nil {
+		c.Fatal(err)
 	}
-}
-
-func object(apiVersion, kind, namespace, name string) lab.Object {
-	meta := lab.Object{"name": name}
-	if namespace != "" {
-		meta["namespace"] = namespace
-	}
-	return lab.Object{"apiVersion": apiVersion, "kind": kind, "metadata": meta}
-}
-
-func dig(v any, path ...string) any {
-	for _, name := range path {
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = m[name]
-	}
-	return v
 }
 
 // condition is "Status/Reason" of a condition in a list.
 func condition(list any, kind string) string {
 	all, _ := list.([]any)
 	for _, c := range all {
-		if dig(c, "type") == kind {
-			return dig(c, "status").(string) + "/" + dig(c, "reason").(string)
+		if cluster.Dig(c, "type") == kind {
+			return cluster.Dig(c, "status").(string) + "/" + cluster.Dig(c, "reason").(string)
 		}
 	}
 	return ""
 }
 
 // said is what a report says of an object on a binding.
-func (c *cluster) said(report, binding string) (conditions string, whole any) {
-	o, err := c.kube.Get(object("meshknot.io/v1alpha1", "TranslationReport", "shop", report))
+func (c *world) said(report, binding string) (conditions string, whole any) {
+	o, err := c.kube.Get(cluster.Object("meshknot.io/v1alpha1", "TranslationReport", "shop", report))
 	if err != nil {
 		return "", err
 	}
-	backends, _ := dig(o, "status", "backends").([]any)
+	backends, _ := cluster.Dig(o, "status", "backends").([]any)
 	for _, b := range backends {
-		if dig(b, "binding") == binding {
-			list := dig(b, "conditions")
+		if cluster.Dig(b, "binding") == binding {
+			list := cluster.Dig(b, "conditions")
 			return strings.Join([]string{condition(list, "Accepted"), condition(list, "Translated"), condition(list, "Programmed"), condition(list, "LossFree")}, " "), o
 		}
 	}
@@ -160,7 +127,7 @@ func (c *cluster) said(report, binding string) (conditions string, whole any) {
 }
 
 // writes counts what the controller changed at the API server so far.
-func (c *cluster) writes() []string {
+func (c *world) writes() []string {
 	c.Helper()
 	events, err := c.kube.Audited()
 	if err != nil {
@@ -217,15 +184,15 @@ spec: {service: reviews, backends: [{service: reviews-v1, weight: ` + v1 + `}, {
 const splitReport = "trafficsplit.split.reviews"
 
 // weights are those of the routes of the VirtualService of a split.
-func (c *cluster) weights() (out []any) {
+func (c *world) weights() (out []any) {
 	list, err := c.kube.List("networking.istio.io/v1", "VirtualService", "shop")
 	if err != nil {
 		return []any{err}
 	}
 	for _, o := range list {
-		for _, r := range asList(dig(o, "spec", "http")) {
-			for _, d := range asList(dig(r, "route")) {
-				out = append(out, dig(d, "destination", "host"), dig(d, "weight"))
+		for _, r := range asList(cluster.Dig(o, "spec", "http")) {
+			for _, d := range asList(cluster.Dig(r, "route")) {
+				out = append(out, cluster.Dig(d, "destination", "host"), cluster.Dig(d, "weight"))
 			}
 		}
 	}
@@ -258,7 +225,7 @@ func has(list []any, want ...any) bool {
 const inForce = "True/Accepted True/Translated True/Programmed True/LossFree"
 
 func TestLifeOfASplit(t *testing.T) {
-	c := newCluster(t)
+	c := newWorld(t)
 	c.apply(shop)
 	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: istio}"))
 	_, stop := c.start(nil)
@@ -272,13 +239,13 @@ func TestLifeOfASplit(t *testing.T) {
 		return said == inForce, o
 	})
 	c.eventually("conditions on the object itself", func() (bool, any) {
-		o, err := c.kube.Get(object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews"))
-		return err == nil && condition(dig(o, "status", "conditions"), "Programmed") == "True/Programmed", o
+		o, err := c.kube.Get(cluster.Object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews"))
+		return err == nil && condition(cluster.Dig(o, "status", "conditions"), "Programmed") == "True/Programmed", o
 	})
 	c.eventually("a binding that says so", func() (bool, any) {
-		o, err := c.kube.Get(object("meshknot.io/v1alpha1", "MeshBinding", "", "shop-mesh"))
-		return err == nil && condition(dig(o, "status", "conditions"), "Accepted") == "True/Accepted" &&
-			condition(dig(o, "status", "conditions"), "Programmed") == "True/Programmed" && dig(o, "status", "namespaces") == float64(1), o
+		o, err := c.kube.Get(cluster.Object("meshknot.io/v1alpha1", "MeshBinding", "", "shop-mesh"))
+		return err == nil && condition(cluster.Dig(o, "status", "conditions"), "Accepted") == "True/Accepted" &&
+			condition(cluster.Dig(o, "status", "conditions"), "Programmed") == "True/Programmed" && cluster.Dig(o, "status", "namespaces") == float64(1), o
 	})
 
 	before := len(c.writes())
@@ -289,7 +256,7 @@ func TestLifeOfASplit(t *testing.T) {
 	})
 	c.eventually("a report about the edited object", func() (bool, any) {
 		said, o := c.said(splitReport, "shop-mesh")
-		return said == inForce && dig(o, "status", "observedGeneration") == float64(2), o
+		return said == inForce && cluster.Dig(o, "status", "observedGeneration") == float64(2), o
 	})
 	t.Logf("one edit: %s", strings.Join(c.writes()[before:], "\n"))
 
@@ -313,12 +280,12 @@ func TestLifeOfASplit(t *testing.T) {
 		said, o := c.said(splitReport, "shop-mesh")
 		return strings.HasPrefix(said, "True/Accepted True/Translated True/Programmed"), o
 	})
-	if err := c.kube.Delete(object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews")); err != nil {
+	if err := c.kube.Delete(cluster.Object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews")); err != nil {
 		t.Fatal(err)
 	}
 	c.eventually("no HTTPRoute and no report", func() (bool, any) {
 		list, err := c.kube.List("gateway.networking.k8s.io/v1", "HTTPRoute", "shop")
-		_, gone := c.kube.Get(object("meshknot.io/v1alpha1", "TranslationReport", "shop", splitReport))
+		_, gone := c.kube.Get(cluster.Object("meshknot.io/v1alpha1", "TranslationReport", "shop", splitReport))
 		return err == nil && len(list) == 0 && lab.IsStatus(gone, 404), list
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/meshknot/meshknot/internal/controller"
+	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/translators"
 	"github.com/meshknot/meshknot/translators/input"
 	"github.com/meshknot/meshknot/translators/ir"
@@ -40,7 +41,7 @@ func marked(text string) string {
 // A defect of ours that an object brings to light concerns that object: it is said in
 // its report, what was in force of it stays, and all others go on.
 func TestAPanicConcernsOneObject(t *testing.T) {
-	c := newCluster(t)
+	c := newWorld(t)
 	other := func(text string) string { return strings.ReplaceAll(text, "reviews", "ratings") }
 	c.apply(shop)
 	_, services, _ := strings.Cut(shop, "---")
@@ -56,8 +57,8 @@ func TestAPanicConcernsOneObject(t *testing.T) {
 		t.Helper()
 		c.eventually("a report on the defect", func() (bool, any) {
 			said, o := c.said(report, "shop-mesh")
-			text := strings.Join(texts(dig(o, "status", "findings")), " ")
-			return strings.Contains(said, "/Crashed") && strings.Contains(text, "index out of range") && dig(o, "status", "observedGeneration") == generation, o
+			text := strings.Join(texts(cluster.Dig(o, "status", "findings")), " ")
+			return strings.Contains(said, "/Crashed") && strings.Contains(text, "index out of range") && cluster.Dig(o, "status", "observedGeneration") == generation, o
 		})
 	}
 	crashed(other(splitReport), 1)
@@ -88,7 +89,7 @@ func TestAPanicConcernsOneObject(t *testing.T) {
 // texts are the messages of findings.
 func texts(list any) (out []string) {
 	for _, f := range asList(list) {
-		if s, ok := dig(f, "message").(string); ok {
+		if s, ok := cluster.Dig(f, "message").(string); ok {
 			out = append(out, s)
 		}
 	}

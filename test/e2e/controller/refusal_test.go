@@ -18,10 +18,11 @@ import (
 
 	"github.com/meshknot/meshknot/internal/controller"
 	"github.com/meshknot/meshknot/internal/xds"
+	"github.com/meshknot/meshknot/test/e2e/cluster"
 )
 
 // serve serves proxies until stop.
-func (c *cluster) serve(server *xds.Server) (address string, stop func()) {
+func (c *world) serve(server *xds.Server) (address string, stop func()) {
 	c.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,7 +49,7 @@ func (c *cluster) serve(server *xds.Server) (address string, stop func()) {
 // A refusal that names no resource reaches the objects that what it refuses was made
 // of, and goes when something else is accepted.
 func TestARefusalReachesItsObject(t *testing.T) {
-	c := newCluster(t)
+	c := newWorld(t)
 	c.apply(shop)
 	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: envoy}"))
 	c.apply(split("9", "1"))
@@ -61,7 +62,7 @@ func TestARefusalReachesItsObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*within)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*cluster.Within)
 	defer cancel()
 	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
@@ -110,15 +111,15 @@ func TestARefusalReachesItsObject(t *testing.T) {
 
 // conditionTexts are the messages of the conditions in a report.
 func conditionTexts(o any) (out []string) {
-	for _, b := range asList(dig(o, "status", "backends")) {
-		out = append(out, texts(dig(b, "conditions"))...)
+	for _, b := range asList(cluster.Dig(o, "status", "backends")) {
+		out = append(out, texts(cluster.Dig(b, "conditions"))...)
 	}
 	return out
 }
 
 // A controller that ends leaves nothing behind.
 func TestNothingGoesOn(t *testing.T) {
-	c := newCluster(t)
+	c := newWorld(t)
 	c.apply(shop)
 	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: istio}"))
 	c.apply(split("9", "1"))

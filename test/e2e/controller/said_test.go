@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshknot/meshknot/test/e2e/cluster"
 	"github.com/meshknot/meshknot/test/lab"
 )
 
 const meshController = "istio.io/gateway-controller"
 
 // route is the HTTPRoute that is made of the split, once there is one.
-func (c *cluster) route() lab.Object {
+func (c *world) route() lab.Object {
 	c.Helper()
 	var found lab.Object
 	c.eventually("an HTTPRoute", func() (bool, any) {
@@ -26,7 +27,7 @@ func (c *cluster) route() lab.Object {
 }
 
 // speak writes the status of a route as the controller of a mesh does.
-func (c *cluster) speak(route lab.Object, status, reason, message string) {
+func (c *world) speak(route lab.Object, status, reason, message string) {
 	c.Helper()
 	now, err := c.kube.Get(route)
 	if err != nil {
@@ -35,7 +36,7 @@ func (c *cluster) speak(route lab.Object, status, reason, message string) {
 	now["status"] = lab.Object{"parents": []any{lab.Object{
 		"parentRef": lab.Object{"group": "", "kind": "Service", "name": "reviews"}, "controllerName": meshController,
 		"conditions": []any{lab.Object{"type": "Accepted", "status": status, "reason": reason, "message": message,
-			"observedGeneration": dig(now, "metadata", "generation"), "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}},
+			"observedGeneration": cluster.Dig(now, "metadata", "generation"), "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}},
 	}}}
 	if _, err := c.kube.UpdateStatus(now); err != nil {
 		c.Fatal(err)
@@ -44,17 +45,17 @@ func (c *cluster) speak(route lab.Object, status, reason, message string) {
 
 // programmed waits until the report, the object and the binding say whether the split is
 // in force.
-func (c *cluster) programmed(want string) (report any) {
+func (c *world) programmed(want string) (report any) {
 	c.Helper()
 	c.eventually("a report that says "+want, func() (bool, any) {
 		said, o := c.said(splitReport, "shop-mesh")
 		report = o
 		return strings.Contains(said, " "+want+" "), o
 	})
-	for _, o := range []lab.Object{object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews"), object("meshknot.io/v1alpha1", "MeshBinding", "", "shop-mesh")} {
+	for _, o := range []lab.Object{cluster.Object("split.smi-spec.io/v1alpha4", "TrafficSplit", "shop", "reviews"), cluster.Object("meshknot.io/v1alpha1", "MeshBinding", "", "shop-mesh")} {
 		c.eventually(fmt.Sprintf("%s that says %s", o["kind"], want), func() (bool, any) {
 			now, err := c.kube.Get(o)
-			return err == nil && condition(dig(now, "status", "conditions"), "Programmed") == want, now
+			return err == nil && condition(cluster.Dig(now, "status", "conditions"), "Programmed") == want, now
 		})
 	}
 	return report
@@ -63,14 +64,14 @@ func (c *cluster) programmed(want string) (report any) {
 // What the controller of a mesh has against an object that was written for it is said of
 // the policy that it was made of, in its words, until it has no more against it.
 func TestAMeshRefusesWhatIsWritten(t *testing.T) {
-	c := newCluster(t)
+	c := newWorld(t)
 	c.apply(shop)
 	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: gateway-api, options: {authorization: istio}}"))
 	c.apply(split("9", "1"))
 	_, stop := c.start(nil)
 	c.programmed("True/Programmed")
 	route := c.route()
-	name := dig(route, "metadata", "name").(string)
+	name := cluster.Dig(route, "metadata", "name").(string)
 
 	const words = "the weights are not to the taste of this mesh"
 	c.speak(route, "False", "UnsupportedValue", words)
@@ -83,7 +84,7 @@ func TestAMeshRefusesWhatIsWritten(t *testing.T) {
 	c.eventually("an event that says so", func() (bool, any) {
 		list, err := c.kube.List("events.k8s.io/v1", "Event", "shop")
 		for _, e := range list {
-			if dig(e, "regarding", "name") == "reviews" && dig(e, "regarding", "kind") == "TrafficSplit" && dig(e, "reason") == "MK3014" && strings.Contains(dig(e, "note").(string), words) {
+			if cluster.Dig(e, "regarding", "name") == "reviews" && cluster.Dig(e, "regarding", "kind") == "TrafficSplit" && cluster.Dig(e, "reason") == "MK3014" && strings.Contains(cluster.Dig(e, "note").(string), words) {
 				return true, nil
 			}
 		}
@@ -104,7 +105,7 @@ func TestAMeshRefusesWhatIsWritten(t *testing.T) {
 	c.apply(split("3", "4"))
 	c.eventually("an edited route", func() (bool, any) {
 		now, err := c.kube.Get(route)
-		return err == nil && dig(now, "metadata", "generation") != dig(route, "metadata", "generation"), now
+		return err == nil && cluster.Dig(now, "metadata", "generation") != cluster.Dig(route, "metadata", "generation"), now
 	})
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if said, o := c.said(splitReport, "shop-mesh"); strings.Contains(said, "True/Programmed") {
@@ -121,8 +122,8 @@ func TestAMeshRefusesWhatIsWritten(t *testing.T) {
 
 // findingsOf are those of the first binding in a report.
 func findingsOf(report any) string {
-	for _, b := range asList(dig(report, "status", "backends")) {
-		return fmt.Sprint(dig(b, "findings"))
+	for _, b := range asList(cluster.Dig(report, "status", "backends")) {
+		return fmt.Sprint(cluster.Dig(b, "findings"))
 	}
 	return ""
 }

@@ -268,7 +268,7 @@ func (w *world) live() map[string]placed {
 		names[sink.ApplySetID(name)] = name
 	}
 	out := map[string]placed{}
-	for _, k := range sink.Kinds("istio", "linkerd", "gateway-api", "consul") {
+	for _, k := range sink.AllKinds() {
 		list, err := w.List(k.GroupVersion().String(), k.Kind, "")
 		if err != nil {
 			continue // this version is not served: another one is

@@ -175,13 +175,8 @@ func TestFlux(t *testing.T) {
 // comparison by Argo CD or Flux, would take away again, and a second apply writes
 // nothing.
 func TestNoDrift(t *testing.T) {
-	lab.Need(t, lab.KubeAPIServer, lab.Etcd)
-	l := lab.ForTest(t)
+	l, k := lab.KubeForTest(t)
 	binary := program(t, l)
-	k, err := l.StartKube()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, test := range []struct {
 		name, input string
 		to          []string

@@ -3,7 +3,6 @@
 package operations
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -122,18 +121,9 @@ func (p *play) helm(args []string) {
 		p.Errorf("helm %s is not played", args[0])
 		return
 	}
-	binary, err := lab.Binary("helm")
+	text, err := lab.HelmInstall(p.T, args[1:]...)
 	p.must(err)
-	c := exec.Command(binary, append([]string{"template", "--kube-version", "v1.30.0"}, args[1:]...)...)
-	c.Dir = cluster.Path()
-	c.Env = append(os.Environ(), "HELM_CACHE_HOME="+p.dir, "HELM_CONFIG_HOME="+p.dir, "HELM_DATA_HOME="+p.dir)
-	var said bytes.Buffer
-	c.Stderr = &said
-	out, err := c.Output()
-	if err != nil {
-		p.Fatalf("%v: %s", err, said.String())
-	}
-	p.must(p.ApplyYAML(string(out)))
+	p.must(p.ApplyYAML(text))
 }
 
 // meshknot runs the built program, as an administrator. A plan that changes something
