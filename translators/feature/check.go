@@ -48,7 +48,7 @@ type Claim struct {
 // unit; what is merely not said (dropped) is taken out with a warning. The deny
 // around the grants is never taken out.
 func Check(u ir.Unit, backend string, t Table, waivers []Waiver) Verdict {
-	c := checker{backend: backend, table: t, waivers: waivers, rows: map[Feature]found{}}
+	c := checker{backend: backend, table: t, waivers: waivers}
 	if n := about(u); n > 0 {
 		c.claims = make([]Claim, 0, n)
 	}
@@ -90,41 +90,49 @@ type checker struct {
 	findings report.Report // OUTPUT
 	withheld bool
 	claims   []Claim
-	rows     map[Feature]found // of the features that were looked for
+	answers  []answer // to what was asked of the table, as long as they are few
 }
 
-// found is what there is to be known of a feature: the table from its first row on.
-type found struct {
-	spec  Spec
-	table Table
+// answer is what there is to be known of a use: of many that ask for a feature the
+// conditions are the very same list.
+type answer struct {
+	feature    Feature
+	conditions []Condition
+	spec       Spec
+	row        Row
 }
 
-// of finds the rows of a feature, which many uses ask for.
-func (c *checker) of(f Feature) found {
-	known, ok := c.rows[f]
-	if ok {
-		return known
+// fewAnswers is how many are looked through faster than they are found anew.
+const fewAnswers = 16
+
+// answer finds the row of a use. It is good until the next is asked for.
+func (c *checker) answer(use *Use) *answer {
+	for i := range c.answers {
+		if a := &c.answers[i]; a.feature == use.Feature && shared(a.conditions, use.Conditions) {
+			return a
+		}
 	}
-	known.spec = SpecOf(f)
-	first := slices.IndexFunc(c.table, func(r Row) bool { return r.Feature == f })
-	if first >= 0 {
-		known.table = c.table[first:]
-	}
-	c.rows[f] = known
-	return known
-}
-
-func (c *checker) keep(use Use) bool {
-	known := c.of(use.Feature)
-	row, ok := known.table.Find(use.Feature, use.Conditions)
+	row, ok := c.table.Find(use.Feature, use.Conditions)
 	if !ok { // the tests make this impossible; to fail closed costs nothing
 		row = Row{Feature: use.Feature, Class: report.Dropped, Note: "the back end's table has no row for this"}
 	}
-	c.claims = append(c.claims, Claim{use, row})
-	f := c.finding(known.spec, use, row)
-	if f.Code == "" {
+	if len(c.answers) == fewAnswers {
+		c.answers = c.answers[:fewAnswers-1]
+	}
+	c.answers = append(c.answers, answer{use.Feature, use.Conditions, SpecOf(use.Feature), row})
+	return &c.answers[len(c.answers)-1]
+}
+
+// shared reports whether two lists are the same piece of memory.
+func shared(a, b []Condition) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+func (c *checker) keep(use Use) bool {
+	known := c.answer(&use)
+	c.claims = append(c.claims, Claim{use, known.row})
+	if known.row.Class == report.Exact {
 		return true
 	}
+	f := c.finding(known.spec, use, known.row)
 	for _, w := range c.waivers {
 		if f.Code != report.Withheld && w.Covers(f) {
 			f.Severity, f.Waived = report.Info, w.Reason
@@ -134,7 +142,7 @@ func (c *checker) keep(use Use) bool {
 	if f.Code == report.Withheld {
 		c.withheld = true
 	}
-	switch row.Class {
+	switch known.row.Class {
 	case report.Dropped:
 		return false
 	case report.Widened:
@@ -143,12 +151,10 @@ func (c *checker) keep(use Use) bool {
 	return true
 }
 
-// finding turns a row into what is to be said; an exact row says nothing.
+// finding turns a row that is not exact into what is to be said.
 func (c *checker) finding(spec Spec, use Use, row Row) report.Finding {
 	var code report.Code
 	switch {
-	case row.Class == report.Exact:
-		return report.Finding{}
 	case row.Class == report.Widened, row.Class == report.Dropped && spec.Security:
 		code = report.Refused
 		if use.Feature == DefaultDeny {

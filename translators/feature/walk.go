@@ -72,14 +72,14 @@ func walkWorkload(w ir.Workload, keep func(Use) bool) ir.Workload {
 }
 
 func walkGrant(w ir.Workload, g ir.Grant, keep func(Use) bool) ir.Grant {
-	var said []Condition // of the ports that stay, for the matches
+	var s said // of the ports that stay, for the matches
 	g.Sources = keptSources(w, g.Sources, keep)
-	g.Ports, said = keptPorts(w, g.Ports, keep)
+	g.Ports, s.base = keptPorts(w, g.Ports, keep)
 	var matches []ir.Match
 	for _, m := range g.Matches {
-		ok := walkMatch(m, said, accessFeatures, keep)
+		ok := walkMatch(&m, &s, accessFeatures, keep)
 		if m.IsAll() {
-			ok = keep(Use{AccessWhole, said, m.Ref})
+			ok = keep(Use{AccessWhole, s.base, m.Ref})
 		}
 		if ok {
 			matches = append(matches, m)
@@ -189,32 +189,8 @@ func protocolConditions(p ir.Protocol) []Condition {
 	return []Condition{CondPlainHTTP}
 }
 
-func comparison(m ir.StringMatch) []Condition {
-	if m.Kind == ir.MatchAny {
-		return []Condition{CondPresent}
-	}
-	c := []Condition{Condition(m.Kind)}
-	switch {
-	case m.Value == "":
-		return append(c, CondEmptyValue)
-	case m.Kind == ir.MatchRegex:
-		return c
-	case starEdge(m.Value):
-		c = append(c, CondStarEdge)
-	}
-	if strings.ContainsAny(m.Value, "{}") {
-		c = append(c, CondBrace)
-	}
-	if strings.Contains(m.Value, "//") {
-		c = append(c, CondDoubleSlash)
-	}
-	return c
-}
-
-func starEdge(s string) bool { return strings.HasPrefix(s, "*") || strings.HasSuffix(s, "*") }
-
 func headerConditions(h ir.HeaderMatch) []Condition {
-	c := comparison(h.Value)
+	c := looksOf(h.Value).conditions()
 	if n := nameCondition(h.Name); n != "" {
 		c = append(c, n)
 	}

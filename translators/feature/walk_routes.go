@@ -9,12 +9,12 @@ import (
 func walkService(s ir.Service, keep func(Use) bool) ir.Service {
 	s.Ports = slices.Clone(s.Ports)
 	for i, p := range s.Ports {
-		w := routes{self: ir.Name{Namespace: s.Namespace, Name: s.Name}, base: clientConditions(s, p), keep: keep}
+		w := routes{self: ir.Name{Namespace: s.Namespace, Name: s.Name}, said: said{base: clientConditions(s, p)}, keep: keep}
 		s.Ports[i].Routes = w.walk(p.Routes)
 		s.Ports[i].Views = nil
 		for _, v := range p.Views {
 			view := w
-			view.base = append(slices.Clone(w.base), CondView)
+			view.said = said{base: append(slices.Clone(w.base), CondView)}
 			if len(v.Routes) > 0 && keep(Use{RouteView, w.base, v.Routes[0].Ref}) {
 				s.Ports[i].Views = append(s.Ports[i].Views, ir.View{Namespace: v.Namespace, Routes: view.walk(v.Routes)})
 				w.looksAtPath = w.looksAtPath || view.looksAtPath
@@ -60,15 +60,15 @@ func walkVirtualHost(v ir.VirtualHost, keep func(Use) bool) ir.VirtualHost {
 		v.Routes = nil
 		return v
 	}
-	w := routes{self: v.Gateway, base: []Condition{CondPlainHTTP, CondGateway}, keep: keep}
+	w := routes{self: v.Gateway, said: said{base: []Condition{CondPlainHTTP, CondGateway}}, keep: keep}
 	v.Routes = w.walk(v.Routes)
 	return v
 }
 
 // routes walks the routes of one port.
 type routes struct {
-	self ir.Name     // INPUT: the Service that is called; nobody's with a Gateway
-	base []Condition // of every use
+	self ir.Name // INPUT: the Service that is called; nobody's with a Gateway
+	said         // of every use
 	keep func(Use) bool
 	// looksAtPath: some match that was kept does. OUTPUT
 	looksAtPath bool
@@ -79,8 +79,8 @@ func (w *routes) walk(all []ir.Route) []ir.Route {
 	if len(all) > 0 {
 		out = make([]ir.Route, 0, len(all))
 	}
-	for _, r := range all {
-		if r, ok := w.route(r); ok {
+	for i := range all {
+		if r, ok := w.route(all[i]); ok {
 			out = append(out, r)
 			w.looksAtPath = w.looksAtPath || slices.ContainsFunc(r.Matches, func(m ir.Match) bool { return m.Path.Kind != ir.MatchAny })
 		}
@@ -88,36 +88,34 @@ func (w *routes) walk(all []ir.Route) []ir.Route {
 	return out
 }
 
-func (w *routes) with(c ...Condition) []Condition { return slices.Concat(w.base, c) }
-
 // route reports false when the route has to go: none of its matches, or not
 // what becomes of them, can be said. What is merely done on the way (headers,
 // rewriting, mirrors, timeouts) goes alone. A redirect that cannot be said leaves
 // its place to a failure, for without it requests would go where the next route leads.
 func (w *routes) route(r ir.Route) (ir.Route, bool) {
-	ok := w.destinations(r)
+	ok := w.destinations(&r)
 	if !ok && r.Redirect != nil {
 		r.Redirect, r.Status = nil, 500
-		ok = w.destinations(r)
+		ok = w.destinations(&r)
 	}
-	r.Matches = kept(r.Matches, func(m ir.Match) bool { return walkMatch(m, w.base, routeFeatures, w.keep) })
+	r.Matches = kept(r.Matches, func(m *ir.Match) bool { return walkMatch(m, &w.said, routeFeatures, w.keep) })
 	w.onTheWay(&r)
 	return r, ok && len(r.Matches) > 0
 }
 
 // kept returns what of a list is kept: the list itself where all is, and nil where
 // nothing is.
-func kept[T any](list []T, keep func(T) bool) []T {
+func kept[T any](list []T, keep func(*T) bool) []T {
 	var out []T
 	all := true
-	for i, one := range list {
+	for i := range list {
 		switch {
-		case !keep(one):
+		case !keep(&list[i]):
 			if all {
 				out, all = append(out, list[:i]...), false
 			}
 		case !all:
-			out = append(out, one)
+			out = append(out, list[i])
 		}
 	}
 	if all && len(list) > 0 {
@@ -126,11 +124,12 @@ func kept[T any](list []T, keep func(T) bool) []T {
 	return out
 }
 
-func (w *routes) destinations(r ir.Route) bool {
+func (w *routes) destinations(r *ir.Route) bool {
 	ok := true
 	weight := uint64(0)
 	others, foreign := false, false
-	for _, b := range r.Backends {
+	for i := range r.Backends {
+		b := &r.Backends[i]
 		weight += uint64(b.Weight)
 		others = others || b.Service != w.self
 		foreign = foreign || b.Service.Namespace != w.self.Namespace
@@ -175,7 +174,7 @@ func (w *routes) onTheWay(r *ir.Route) {
 	r.ResponseHeaders = w.headers(r.ResponseHeaders, CondResponse)
 	w.shares(r)
 	many := len(r.Mirrors) > 1
-	r.Mirrors = kept(r.Mirrors, func(m ir.Mirror) bool {
+	r.Mirrors = kept(r.Mirrors, func(m *ir.Mirror) bool {
 		c := w.base
 		if m.Numerator < m.Denominator {
 			c = append(slices.Clone(c), CondFraction)
@@ -192,7 +191,11 @@ func (w *routes) onTheWay(r *ir.Route) {
 // something is taken out.
 func (w *routes) shares(r *ir.Route) {
 	copied := false
-	for i, b := range r.Backends {
+	for i := range r.Backends {
+		b := &r.Backends[i]
+		if b.RequestHeaders == nil && b.ResponseHeaders == nil {
+			continue
+		}
 		request, response := w.headers(b.RequestHeaders, CondPerBackend), w.headers(b.ResponseHeaders, CondPerBackend, CondResponse)
 		if request == b.RequestHeaders && response == b.ResponseHeaders {
 			continue
@@ -270,23 +273,23 @@ var (
 	accessFeatures = matchFeatures{AccessPath, AccessMethod, AccessHeader, ""}
 )
 
-func walkMatch(m ir.Match, base []Condition, f matchFeatures, keep func(Use) bool) bool {
+func walkMatch(m *ir.Match, s *said, f matchFeatures, keep func(Use) bool) bool {
 	ok := true
 	if m.Path.Kind != ir.MatchAny {
-		ok = keep(Use{f.path, slices.Concat(base, comparison(m.Path)), m.PathRef}) && ok
+		ok = keep(Use{f.path, s.compared(m.Path), m.PathRef}) && ok
 	}
 	if !m.AnyMethod() {
-		ok = keep(Use{f.method, base, m.MethodsRef}) && ok
+		ok = keep(Use{f.method, s.base, m.MethodsRef}) && ok
 	}
 	for _, h := range m.Headers {
 		c := headerConditions(h)
 		if named := func(o ir.HeaderMatch) bool { return o.Name == h.Name && o != h }; slices.ContainsFunc(m.Headers, named) {
 			c = append(c, CondRepeatedName)
 		}
-		ok = keep(Use{f.header, slices.Concat(base, c), h.Ref}) && ok
+		ok = keep(Use{f.header, s.with(c...), h.Ref}) && ok
 	}
 	for _, q := range m.Query {
-		ok = keep(Use{f.query, slices.Concat(base, comparison(q.Value)), q.Ref}) && ok
+		ok = keep(Use{f.query, s.compared(q.Value), q.Ref}) && ok
 	}
 	return ok
 }

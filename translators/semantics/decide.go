@@ -20,12 +20,6 @@ type Model struct {
 	hosts      map[listening]map[string]*ir.VirtualHost
 }
 
-// listening is a port of a Gateway.
-type listening struct {
-	gateway ir.Name
-	port    int32
-}
-
 // New makes a model of units. It keeps references to them and changes nothing.
 func New(units []ir.Unit) Model {
 	m := Model{map[ir.Name]*ir.Service{}, map[ir.Name]*ir.Workload{}, map[string]*ir.Namespace{},
@@ -41,13 +35,7 @@ func New(units []ir.Unit) Model {
 		case u.Gateway != nil:
 			m.gateways[ir.Name{Namespace: u.Gateway.Namespace, Name: u.Gateway.Name}] = u.Gateway
 		case u.VirtualHost != nil:
-			at := listening{u.VirtualHost.Gateway, u.VirtualHost.Port}
-			if m.hosts[at] == nil {
-				m.hosts[at] = map[string]*ir.VirtualHost{}
-			}
-			if m.hosts[at][u.VirtualHost.Host] == nil {
-				m.hosts[at][u.VirtualHost.Host] = u.VirtualHost
-			}
+			m.listen(u.VirtualHost)
 		}
 	}
 	return m
@@ -166,43 +154,6 @@ func (m Model) Decide(q Request) Decision {
 		namespace = q.From.Namespace
 	}
 	return m.route(port.RoutesFor(namespace), port.Protocol.IsHTTP() && !q.Raw, q, port.Ref)
-}
-
-// decideGateway decides a call from outside: the gateway calls on as itself.
-func (m Model) decideGateway(q Request) Decision {
-	g := m.gateways[q.Gateway]
-	if g == nil || !slices.ContainsFunc(g.Ports, func(p ir.GatewayPort) bool { return p.Number == q.Port }) {
-		return Decision{Verdict: UnknownPort}
-	}
-	v := hostFor(m.hosts[listening{q.Gateway, q.Port}], hostOf(q))
-	if v == nil {
-		return Decision{Verdict: Answer, Status: 404, Route: "unmatched", Because: []report.Ref{g.Ref}}
-	}
-	q.From = &v.Identity
-	return m.route(v.Routes, !q.Raw, q, v.Ref)
-}
-
-// hostOf returns the host that is asked for, without its port, in lower case.
-func hostOf(q Request) string {
-	if h := q.Headers["host"]; len(h) > 0 {
-		host, _, _ := strings.Cut(strings.ToLower(h[0]), ":")
-		return host
-	}
-	return ""
-}
-
-// hostFor returns the most specific virtual host for a host name, or nil: its own, or
-// the one with the longest suffix, which is not the whole name.
-func hostFor(all map[string]*ir.VirtualHost, host string) *ir.VirtualHost {
-	if v := all[host]; v != nil {
-		return v
-	}
-	for i := 1; i < len(host); i++ {
-		if v := all["*"+host[i:]]; v != nil {
-			return v
-		}
-	}
-	return all["*"]
 }
 
 // route decides by the first route that holds.
@@ -360,120 +311,6 @@ func (m Model) admitShare(s *Share, servers []ir.Identity, q Request) {
 		}
 	}
 	s.Allowed, s.Partly = denied == 0, denied > 0 && denied < len(servers)
-}
-
-// targetPort maps a Service port to the port on a workload's pods.
-func (m Model) targetPort(workload ir.Name, p ir.ServicePort) int32 {
-	if w := m.workloads[workload]; w != nil {
-		for _, wp := range w.Ports {
-			if slices.Contains(wp.Services, p) {
-				return wp.Number
-			}
-		}
-	}
-	return p.Port
-}
-
-// Admits decides at the server alone: whether a workload lets a request in that
-// has arrived at a port of its pods. Called is the port of the Service that led
-// there; zero where the pods were called straight. The places that decide come
-// with the answer.
-func (m Model) Admits(workload ir.Name, port int32, called ir.ServicePort, q Request) (bool, []report.Ref) {
-	return m.admits(workload, port, called, q)
-}
-
-// admits decides at the server: who may call an account's pods at a port, to
-// which the called port of a Service led unless it is zero.
-func (m Model) admits(workload ir.Name, port int32, called ir.ServicePort, q Request) (bool, []report.Ref) {
-	w := m.workloads[workload]
-	if w == nil {
-		closed, because := m.closed(workload.Namespace)
-		return !closed, because
-	}
-	if !w.Enforced {
-		return true, nil
-	}
-	for _, p := range w.Probes {
-		if q.From == nil && probes(p, port, q) {
-			return true, []report.Ref{p.Ref}
-		}
-	}
-	http := protocolAt(w, port).IsHTTP() && !q.Raw
-	for _, g := range w.Grants {
-		if because, ok := grants(g, port, called, http, q); ok {
-			return true, because
-		}
-	}
-	if len(w.Because) > 0 {
-		return false, w.Because
-	}
-	return false, []report.Ref{w.Ref}
-}
-
-func protocolAt(w *ir.Workload, port int32) ir.Protocol {
-	for _, p := range w.Ports {
-		if p.Number == port {
-			return p.Protocol
-		}
-	}
-	if len(w.Ports) == 0 { // no Service is known: a grant for any HTTP port may speak of it
-		return ir.HTTP
-	}
-	return ir.TCP
-}
-
-// probes reports whether a call is the kubelet's probe. A TCP probe only
-// connects; it makes no call that could be allowed.
-func probes(p ir.Probe, port int32, q Request) bool {
-	if p.Port != port || q.Raw {
-		return false
-	}
-	path := NormalisePath(q.Path)
-	switch p.Protocol {
-	case ir.HTTP:
-		return q.Method == "GET" && path == NormalisePath(p.Path)
-	case ir.GRPC:
-		return q.Method == "POST" && path == "/grpc.health.v1.Health/Check"
-	}
-	return false
-}
-
-// trustDomain stands for the mesh's own: an account and the SPIFFE identity
-// that names it are one caller.
-const trustDomain = "cluster.local"
-
-// sameCaller compares accounts by their names, as long as neither is named by
-// its SPIFFE identity.
-func sameCaller(a, b ir.Identity) bool {
-	if a.SPIFFE == "" && b.SPIFFE == "" {
-		return a == b
-	}
-	return a.URI(trustDomain) == b.URI(trustDomain)
-}
-
-func grants(g ir.Grant, port int32, called ir.ServicePort, http bool, q Request) ([]report.Ref, bool) {
-	if q.From == nil {
-		return nil, false
-	}
-	s := slices.IndexFunc(g.Sources, func(s ir.Source) bool {
-		return sameCaller(s.Identity, *q.From)
-	})
-	p := slices.IndexFunc(g.Ports, func(p ir.GrantPort) bool {
-		if slices.Contains(p.Also, called) {
-			return false // another Service port that leads to the same port on the pod
-		}
-		return p.Number == port || p.Number == ir.AnyPort && http
-	})
-	if s < 0 || p < 0 {
-		return nil, false
-	}
-	m := slices.IndexFunc(g.Matches, func(m ir.Match) bool {
-		return m.IsAll() || http && Fulfils(q, m)
-	})
-	if m < 0 {
-		return nil, false
-	}
-	return []report.Ref{g.Ref, g.Sources[s].Ref, g.Ports[p].Ref, g.Matches[m].Ref}, true
 }
 
 // conclude derives the verdict of a routed call from its shares.
