@@ -35,15 +35,23 @@ func parentsOf(o input.Object) []parent {
 
 // parentOf reads a reference; false where it names no Gateway and no ListenerSet.
 func parentOf(o input.Object, ref gatewayv1.ParentReference, index int) (parent, bool) {
+	p, ok := parentNamed(o.Namespace, &ref)
+	if ok {
+		p.field = input.Element("spec.parentRefs", index)
+	}
+	return p, ok
+}
+
+// parentNamed is parentOf without the place.
+func parentNamed(own string, ref *gatewayv1.ParentReference) (parent, bool) {
 	kind := string(value(ref.Kind, KindGateway))
 	if value(ref.Group, Group) != Group || kind != KindGateway && kind != KindListenerSet {
 		return parent{}, false
 	}
 	namespace := string(value(ref.Namespace, ""))
 	return parent{
-		kind: kind, name: ir.Name{Namespace: cmp.Or(namespace, o.Namespace), Name: string(ref.Name)},
+		kind: kind, name: ir.Name{Namespace: cmp.Or(namespace, own), Name: string(ref.Name)},
 		section: string(value(ref.SectionName, "")), port: value(ref.Port, 0),
-		field: input.Element("spec.parentRefs", index),
 	}, true
 }
 
@@ -227,7 +235,7 @@ func refuse(reason gatewayv1.RouteConditionReason, format string, args ...any) a
 func (w *place) contest(o input.Object, p parent, left []listener) attachment {
 	a := attachment{reason: accepted, message: p.String() + " takes the route"}
 	for _, l := range left {
-		c := contest{w, l, map[input.ID]bool{}}
+		c := w.contestAt(l)
 		if winner, loses := c.winner(o); loses {
 			a.lost = winner
 			continue
@@ -267,26 +275,43 @@ func (p parent) which() string {
 type contest struct {
 	*place
 	at listener
+	// kinds that the listener takes.
+	kinds []string
+	// admitted remembers which namespaces it lets in.
+	admitted map[string]bool
 	// lost remembers who was found to lose; nobody waits for himself, for
 	// each question is about older routes only.
 	lost map[input.ID]bool
 }
 
+func (w *place) contestAt(l listener) contest {
+	kinds, _ := l.kinds()
+	return contest{w, l, kinds, map[string]bool{}, map[input.ID]bool{}}
+}
+
 var otherKind = map[string]string{KindHTTPRoute: KindGRPCRoute, KindGRPCRoute: KindHTTPRoute}
 
 // winner returns the route of the other kind to which a route yields.
-func (c contest) winner(o input.Object) (input.Object, bool) {
+func (c contest) winner(o input.Object) (input.Object, bool) { return c.among(o, c.near(o)) }
+
+// near returns the routes of the other kind that have a host name in common with a
+// route at the listener: mostly none.
+func (c contest) near(o input.Object) (out []input.Object) {
 	other, ok := otherKind[o.Kind]
 	if !ok {
-		return input.Object{}, false
+		return nil
 	}
 	_, own, _ := routeOf(o)
-	var near []input.Object
 	for _, h := range hostsOf(own) {
 		if h, ok := intersect(h, c.at.host); ok {
-			near = append(near, c.meeting(other, c.at.owner, h)...)
+			out = append(out, c.meeting(other, c.at.owner, h)...)
 		}
 	}
+	return out
+}
+
+// among returns the one of some routes to which a route yields.
+func (c contest) among(o input.Object, near []input.Object) (input.Object, bool) {
 	for _, x := range inPrecedence(near) {
 		if before(o, x) {
 			break
@@ -299,9 +324,13 @@ func (c contest) winner(o input.Object) (input.Object, bool) {
 }
 
 func (c contest) loses(o input.Object) bool {
+	near := c.near(o)
+	if len(near) == 0 {
+		return false
+	}
 	lost, known := c.lost[o.ID]
 	if !known {
-		_, lost = c.winner(o)
+		_, lost = c.among(o, near)
 		c.lost[o.ID] = lost
 	}
 	return lost
@@ -314,10 +343,27 @@ func before(a, b input.Object) bool {
 
 // attached reports whether the listener takes a route if no other kind is in its way.
 func (c contest) attached(o input.Object) bool {
-	kinds, _ := c.at.kinds()
-	return slices.Contains(kinds, o.Kind) && c.at.admits(c.r, o.Namespace) && slices.ContainsFunc(parentsOf(o), func(p parent) bool {
-		return p.id() == c.at.owner.ID && (p.section == "" || p.section == string(c.at.Name)) && (p.port == 0 || p.port == c.at.Port)
-	})
+	if !slices.Contains(c.kinds, o.Kind) || !c.admits(o.Namespace) {
+		return false
+	}
+	common, _, _ := routeOf(o)
+	for i := range common.ParentRefs {
+		p, ok := parentNamed(o.Namespace, &common.ParentRefs[i])
+		if ok && p.id() == c.at.owner.ID && (p.section == "" || p.section == string(c.at.Name)) && (p.port == 0 || p.port == c.at.Port) {
+			return true
+		}
+	}
+	return false
+}
+
+// admits reports whether the listener lets in routes of a namespace.
+func (c contest) admits(namespace string) bool {
+	admitted, known := c.admitted[namespace]
+	if !known {
+		admitted = c.at.admits(c.r, namespace)
+		c.admitted[namespace] = admitted
+	}
+	return admitted
 }
 
 // acceptance says what a Gateway or ListenerSet makes of a route: the reason and

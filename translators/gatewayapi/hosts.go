@@ -40,10 +40,14 @@ func lowerVirtualHost(r input.Reader, v *ir.VirtualHost) report.Report {
 // rules returns the rules of all routes at a listener whose host names cover a
 // host, and whether one of them has just that host in common with the listener.
 func (w *place) rules(low *lowering, at listener, host string) (rules []ranked, asked bool) {
-	seen := map[input.ID]bool{}
-	c := contest{w, at, map[input.ID]bool{}}
+	var seen map[input.ID]bool
+	c := w.contestAt(at)
 	for _, h := range covering(host) {
-		for _, o := range w.r.Lookup(routesByHost, key(at.owner.Kind, nameOf(at.owner).String(), h)) {
+		all := w.r.Lookup(routesByHost, key(at.owner.Kind, nameOf(at.owner).String(), h))
+		if seen == nil && len(all) > 0 { // mostly these are all, and there may be thousands
+			seen, rules = make(map[input.ID]bool, len(all)), make([]ranked, 0, 2*len(all))
+		}
+		for _, o := range all {
 			if seen[o.ID] {
 				continue // by a more specific host name
 			}
@@ -52,7 +56,7 @@ func (w *place) rules(low *lowering, at listener, host string) (rules []ranked, 
 				continue
 			}
 			asked = asked || h == host
-			rules = append(rules, rankedAt(h, low.derived(o))...)
+			rules = appendRanked(rules, h, low.derived(o))
 		}
 	}
 	return rules, asked
@@ -114,7 +118,7 @@ func (l *lowering) rulesOf(o input.Object) []lowered {
 // every request: they are written for other hosts, so nobody is to be told that
 // they have no effect on this one. The rules come in order of their host names.
 func reachable(rules []ranked) []ranked {
-	all := slices.IndexFunc(rules, func(r ranked) bool { return r.route.MatchesAll() })
+	all := slices.IndexFunc(rules, func(r ranked) bool { return r.all })
 	if all < 0 {
 		return rules
 	}

@@ -204,7 +204,7 @@ func (a *attaching) routed(p ir.Port, namespace string) []ir.Route {
 			continue
 		}
 		if !seen[t.ID] {
-			all = append(all, rankedAt("", a.lowered(t.Object))...)
+			all = appendRanked(all, "", a.lowered(t.Object))
 		}
 		seen[t.ID] = true
 	}

@@ -26,11 +26,16 @@ type lowering struct {
 func (l *lowering) add(found ...report.Finding) { l.found = append(l.found, found...) }
 
 // ranked is one match of one rule for a host name. Nobody changes the former, for
-// units share it.
+// units share it. What is compared first stands here again: there may be thousands.
 type ranked struct {
 	*lowered
 	// host is the hostname of the route object; "" or "*" for every host.
-	host string
+	host        string
+	specificity [5]int
+	// all: it takes every request.
+	all bool
+	// at is where it stands among those that are sorted.
+	at int
 }
 
 // lowered is one match of one rule, as a route of its own, with all that decides
@@ -41,22 +46,38 @@ type lowered struct {
 	// for HTTP the kind of the path's condition, its length, method, headers and
 	// query parameters; for gRPC service, method and headers.
 	specificity [5]int
+	all         bool // it takes every request
 	created     time.Time
 	name        ir.Name
 	rule, match int
 }
 
 // precedence orders routes as they are tried: by host, by the match, and where
-// those are alike the older object, the first by name, the first rule.
+// those are alike as seniority says.
 func precedence(a, b ranked) int {
-	if c := moreSpecificHost(a.host, b.host); c != 0 {
+	if c := moreSpecific(&a, &b); c != 0 {
 		return c
+	}
+	return seniority(a.lowered, b.lowered)
+}
+
+// moreSpecific orders by host and by the match.
+func moreSpecific(a, b *ranked) int {
+	if a.host != b.host {
+		if c := moreSpecificHost(a.host, b.host); c != 0 {
+			return c
+		}
 	}
 	for i := range a.specificity {
 		if c := cmp.Compare(b.specificity[i], a.specificity[i]); c != 0 {
 			return c
 		}
 	}
+	return 0
+}
+
+// seniority puts the older object first, the first by name, the first rule.
+func seniority(a, b *lowered) int {
 	return cmp.Or(older(a.created, b.created), a.name.Compare(b.name), cmp.Compare(a.rule, b.rule), cmp.Compare(a.match, b.match))
 }
 
@@ -94,11 +115,11 @@ func routesOf(all []ranked) []ir.Route {
 	if len(all) == 0 {
 		return nil
 	}
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, precedence)
+	all = inOrder(all)
 	out := make([]ir.Route, 0, len(all)+1) // for the one that is behind them
-	for i, one := range all {
-		if i > 0 && one.name == all[i-1].name && one.rule == all[i-1].rule && one.route.Ref == all[i-1].route.Ref {
+	for i := range all {
+		one := all[i].lowered
+		if i > 0 && one.ofRule(all[i-1].lowered) {
 			last := &out[len(out)-1]
 			last.Matches = slices.Concat(last.Matches, one.route.Matches)
 			continue
@@ -108,11 +129,35 @@ func routesOf(all []ranked) []ir.Route {
 	return out
 }
 
-// rankedAt ranks the rules of a route for one of its host names.
-func rankedAt(host string, rules []lowered) []ranked {
-	out := make([]ranked, len(rules))
+// inOrder returns a list in order of precedence. Routes are found the senior first, so
+// that mostly their matches alone have to be compared.
+func inOrder(all []ranked) []ranked {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].at = i; i > 0 && seniority(all[i-1].lowered, all[i].lowered) > 0 {
+			slices.SortStableFunc(all, precedence)
+			return all
+		}
+	}
+	slices.SortFunc(all, func(a, b ranked) int {
+		if c := moreSpecific(&a, &b); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	return all
+}
+
+// ofRule reports whether two come from one rule.
+func (l *lowered) ofRule(o *lowered) bool {
+	return l.rule == o.rule && l.name == o.name && l.route.Ref == o.route.Ref
+}
+
+// appendRanked ranks the rules of a route for one of its host names.
+func appendRanked(out []ranked, host string, rules []lowered) []ranked {
 	for i := range rules {
-		out[i] = ranked{&rules[i], host}
+		r := &rules[i]
+		out = append(out, ranked{lowered: r, host: host, specificity: r.specificity, all: r.all})
 	}
 	return out
 }
@@ -203,7 +248,7 @@ func (l *lowering) rank(o input.Object, r rule, rules int, matches []scored) []l
 	route.Name = l.routeName(o, r, rules)
 	out := make([]lowered, 0, len(matches))
 	for i, m := range matches {
-		one := lowered{route: route, specificity: m.specificity, created: o.Created,
+		one := lowered{route: route, specificity: m.specificity, all: m.match.IsAll(), created: o.Created,
 			name: ir.Name{Namespace: o.Namespace, Name: o.ID.Name}, rule: r.index, match: i}
 		one.route.Matches = []ir.Match{m.match}
 		out = append(out, one)
