@@ -5,6 +5,7 @@ package passes
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
@@ -105,6 +106,9 @@ func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Rout
 	if len(routes) == 0 {
 		return nil, found
 	}
+	if allDiffer(routes) {
+		return slices.Clone(routes), found
+	}
 	taken := make(map[string]int, len(routes)) // by what a match asks for, the first route that has it
 	out := make([]ir.Route, 0, len(routes))
 	var text []byte
@@ -132,6 +136,56 @@ func unrepeated(routes []ir.Route, where string, found report.Report) ([]ir.Rout
 		}
 	}
 	return out, found
+}
+
+// allDiffer reports, without writing it down, that no two matches of routes ask for the
+// same: there may be thousands, of which mostly none is there twice. It may report false
+// where they differ.
+func allDiffer(routes []ir.Route) bool {
+	n := 0
+	for i := range routes {
+		if len(routes[i].Matches) == 0 {
+			return false
+		}
+		n += len(routes[i].Matches)
+	}
+	taken, seed := make(map[uint64]struct{}, n), maphash.MakeSeed()
+	for i := range routes {
+		for j := range routes[i].Matches {
+			taken[sum(seed, &routes[i].Matches[j])] = struct{}{}
+		}
+	}
+	return len(taken) == n
+}
+
+// sum stands for what a match asks for: equal matches have equal sums.
+func sum(seed maphash.Seed, m *ir.Match) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	comparison := func(m ir.StringMatch) { word(&h, string(m.Kind)); word(&h, m.Value) }
+	comparison(m.Path)
+	for _, one := range m.Methods {
+		word(&h, one)
+	}
+	h.WriteByte(apart)
+	for i := range m.Headers {
+		word(&h, m.Headers[i].Name)
+		comparison(m.Headers[i].Value)
+	}
+	h.WriteByte(apart)
+	for i := range m.Query {
+		word(&h, m.Query[i].Name)
+		comparison(m.Query[i].Value)
+	}
+	return h.Sum64()
+}
+
+// ended and apart are between words and between lists of them. No text has them.
+const ended, apart = 0xff, 0xfe
+
+func word(h *maphash.Hash, s string) {
+	h.WriteString(s)
+	h.WriteByte(ended)
 }
 
 // distinct leaves out matches that say what one before them says.
