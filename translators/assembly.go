@@ -142,9 +142,9 @@ func (a *Assembly) Change() Change {
 	}
 	for id, g := range a.touched {
 		if a.completed == nil {
-			removed = append(removed, c.differ(a.comparing, g.handed, g.emitted(), g.news)...)
+			removed = append(removed, c.differ(a.comparing, g.handed, g.emitted(), g.about())...)
 		}
-		g.handed, g.news = g.emitted(), nil
+		g.handed, g.news, g.mixed = g.emitted(), nil, false
 		if len(g.parts) == 0 {
 			delete(a.groups, id)
 		}
@@ -189,7 +189,7 @@ func (c *Change) differ(by comparing, was, now []Artifact, news []report.Ref) (r
 		}
 		put := now[0]
 		if put.Refs == nil && news != nil {
-			put.Refs = sortedRefs(news)
+			put.Refs = news
 		}
 		c.Put, now = append(c.Put, put), now[1:]
 	}

@@ -20,6 +20,8 @@ type group struct {
 	// news are the references of the parts that say something else, or are others,
 	// since something was handed out.
 	news []report.Ref
+	// mixed: news are of several parts, and in no order.
+	mixed bool
 
 	// made is what the parts make, in order, and runs how many of them make each.
 	// References of what is joined are made when they are asked for.
@@ -57,7 +59,15 @@ func (g *group) changed(a Artifact) {
 		g.news = slices.Clip(a.Refs)
 		return
 	}
-	g.news = append(g.news, a.Refs...)
+	g.news, g.mixed = append(g.news, a.Refs...), true
+}
+
+// about returns the references of what is new, in order.
+func (g *group) about() []report.Ref {
+	if g.mixed {
+		return sortedRefs(g.news)
+	}
+	return g.news
 }
 
 // update puts a part in the place of the one that stands there. It reports false

@@ -164,7 +164,9 @@ func Retranslate(before Piece, u ir.Unit, b Backend, t Target, waivers []feature
 	}
 	for i := range artifacts {
 		artifacts[i].Unit = u.Key()
-		artifacts[i].Refs = sortedRefs(artifacts[i].Refs)
+		if i >= len(before.Artifacts) || !shared(before.Artifacts[i].Refs, artifacts[i].Refs) {
+			artifacts[i].Refs = sortedRefs(artifacts[i].Refs)
+		}
 	}
 	for i := range found {
 		found[i].Backend = b.Name()
@@ -172,6 +174,11 @@ func Retranslate(before Piece, u ir.Unit, b Backend, t Target, waivers []feature
 	// What cannot be said of a whole namespace, only the back end finds out.
 	withheld := v.Withheld || slices.ContainsFunc(found, func(f report.Finding) bool { return f.Code == report.Withheld })
 	return Piece{v.Unit, v.Uses, artifacts, append(v.Findings, found...), withheld, found, memory}
+}
+
+// shared reports whether two lists are the same piece of memory.
+func shared(a, b []report.Ref) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // Make translates every unit and joins the pieces, one for each unit, to one output.
