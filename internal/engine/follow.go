@@ -191,6 +191,7 @@ func (e *Engine) compile(units map[*unit]bool) []ir.Key {
 // make compiles a unit for every target. It changes nothing.
 func (e *Engine) make(c *compiling) {
 	r := e.store.TrackIn(e.memory)
+	r.Expect(len(c.asks)) // mostly as many as before
 	c.made = e.outcome(c.key, c.unit.made, r)
 	c.asked = r.Asked()
 }

@@ -42,22 +42,29 @@ func JSON(w io.Writer, artifacts []translators.Artifact, depth int) error {
 	return err
 }
 
-// printed prints artifacts on all processors and gives the texts out in order, each
+// printed prints artifacts, with a comma before each.
+func printed(artifacts []translators.Artifact, depth int) iter.Seq[*jsonPrinter] {
+	return inShares(len(artifacts), depth, func(p *jsonPrinter, from, to int) error {
+		return p.share(artifacts[from:to])
+	})
+}
+
+// inShares prints many things on all processors and gives the texts out in order, each
 // until the next is asked for. A few are ahead of what is taken, so that the whole is
 // never there as text.
-func printed(artifacts []translators.Artifact, depth int) iter.Seq[*jsonPrinter] {
-	const share = 32 // what one processor takes at a time
+func inShares(n, depth int, some func(p *jsonPrinter, from, to int) error) iter.Seq[*jsonPrinter] {
 	return func(yield func(*jsonPrinter) bool) {
 		var ahead []chan *jsonPrinter
 		idle := &jsonPrinter{}
-		for len(artifacts) > 0 || len(ahead) > 0 {
-			for len(artifacts) > 0 && len(ahead) <= runtime.GOMAXPROCS(0) {
-				p, done, some := idle, make(chan *jsonPrinter, 1), artifacts[:min(share, len(artifacts))]
+		for from := 0; from < n || len(ahead) > 0; {
+			for from < n && len(ahead) <= runtime.GOMAXPROCS(0) {
+				p, done, start, end := idle, make(chan *jsonPrinter, 1), from, min(from+share, n)
 				if idle = nil; p == nil {
 					p = &jsonPrinter{}
 				}
-				go func() { p.share(some, depth); done <- p }()
-				ahead, artifacts = append(ahead, done), artifacts[len(some):]
+				p.b, p.depth = p.b[:0], depth
+				go func() { p.err = some(p, start, end); done <- p }()
+				ahead, from = append(ahead, done), end
 			}
 			idle = <-ahead[0]
 			if ahead = ahead[1:]; !yield(idle) {
@@ -66,6 +73,10 @@ func printed(artifacts []translators.Artifact, depth int) iter.Seq[*jsonPrinter]
 		}
 	}
 }
+
+// share is what one processor prints at a time, and long a list of which several
+// take a share: one table of routes may hold those of everybody.
+const share, long = 32, 128
 
 // jsonPrinter prints values as report.WriteJSON does. It prints messages without
 // making maps and lists of them first: through these and the library's encoder,
@@ -79,17 +90,15 @@ type jsonPrinter struct {
 	err     error
 }
 
-// share prints artifacts, with a comma before each.
-func (p *jsonPrinter) share(artifacts []translators.Artifact, depth int) {
-	p.b, p.depth = p.b[:0], depth
+func (p *jsonPrinter) share(artifacts []translators.Artifact) error {
 	for _, a := range artifacts {
 		p.b = append(p.b, ',')
 		p.line()
 		if err := p.artifact(a); err != nil {
-			p.err = fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
-			return
+			return fmt.Errorf("%s %s: %w", a.ID.Type, a.ID.Name, err)
 		}
 	}
+	return nil
 }
 
 func (p *jsonPrinter) artifact(a translators.Artifact) error {
@@ -201,13 +210,38 @@ func (p *jsonPrinter) field(fd protoreflect.FieldDescriptor, v protoreflect.Valu
 	}
 	list := v.List()
 	p.open('[')
-	for i := range list.Len() {
+	var err error
+	if list.Len() < long {
+		err = p.elements(fd, list, 0, list.Len())
+	} else {
+		err = p.long(fd, list)
+	}
+	p.close(']')
+	return err
+}
+
+func (p *jsonPrinter) elements(fd protoreflect.FieldDescriptor, list protoreflect.List, from, to int) error {
+	for i := from; i < to; i++ {
 		p.element(i)
 		if err := p.one(fd, list.Get(i)); err != nil {
 			return err
 		}
 	}
-	p.close(']')
+	return nil
+}
+
+// long prints a long list, on all processors.
+func (p *jsonPrinter) long(fd protoreflect.FieldDescriptor, list protoreflect.List) error {
+	n := list.Len()
+	for q := range inShares(n, p.depth, func(q *jsonPrinter, from, to int) error { return q.elements(fd, list, from, to) }) {
+		if q.err != nil {
+			return q.err
+		}
+		if cap(p.b)-len(p.b) < len(q.b) {
+			p.b = slices.Grow(p.b, len(q.b)*(n/share+1)) // the rest will be about as long
+		}
+		p.b = append(p.b, q.b...)
+	}
 	return nil
 }
 

@@ -53,6 +53,7 @@ func jsonArtifacts(t *testing.T) []translators.Artifact {
 		&typev3.DoubleRange{Start: -0.25, End: 1e21},
 		map[string]any{"z": 1, "list": []any{}, "object": map[string]any{}, "deep": []any{[]any{"<"}, 2.5, nil}},
 		[]string{"no", "plain\x7fvalue"},
+		longList(t),
 	}
 	refs := []report.Ref{{Group: "g", Kind: "K", Namespace: "n", Name: "x", Field: `spec["a\b"]`}, {Name: "only"}, {}}
 	var out []translators.Artifact
@@ -61,6 +62,20 @@ func jsonArtifacts(t *testing.T) []translators.Artifact {
 			ID: translators.ID{Type: "type<>", Name: fmt.Sprint("name ", i)}, Payload: payloads[i%len(payloads)], Refs: refs[:i%4],
 			Audience: []ir.Audience{{}, {Namespace: "n"}, {Namespace: "n", Account: "a"}}[i%3],
 		})
+	}
+	return out
+}
+
+// longList is a message with a list of which several processors take a share.
+func longList(t *testing.T) *hcmv3.HttpConnectionManager {
+	t.Helper()
+	out := &hcmv3.HttpConnectionManager{StatPrefix: "long"}
+	for i := range long + 2*share + 5 {
+		f := &hcmv3.HttpFilter{Name: fmt.Sprint("filter ", i)}
+		if i%3 > 0 {
+			f.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(t, &corev3.Locality{Zone: strings.Repeat("z", i)})}
+		}
+		out.HttpFilters = append(out.HttpFilters, f)
 	}
 	return out
 }
@@ -103,10 +118,15 @@ func TestJSONIsTheLibrarys(t *testing.T) {
 
 // What cannot be printed is an error that names it, wherever it stands.
 func TestJSONNamesWhatItCannotPrint(t *testing.T) {
-	artifacts := jsonArtifacts(t)
-	artifacts[70].Payload = &corev3.TypedExtensionConfig{TypedConfig: &anypb.Any{TypeUrl: "nobody/knows.it"}}
-	err := JSON(&bytes.Buffer{}, artifacts, 0)
-	if err == nil || !strings.Contains(err.Error(), "name 70") || !strings.Contains(err.Error(), "knows.it") {
-		t.Errorf("the error is %v", err)
+	bad := &anypb.Any{TypeUrl: "nobody/knows.it"}
+	list := longList(t)
+	list.HttpFilters[long+1].ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: bad}
+	for _, payload := range []any{&corev3.TypedExtensionConfig{TypedConfig: bad}, list} {
+		artifacts := jsonArtifacts(t)
+		artifacts[70].Payload = payload
+		err := JSON(&bytes.Buffer{}, artifacts, 0)
+		if err == nil || !strings.Contains(err.Error(), "name 70") || !strings.Contains(err.Error(), "knows.it") {
+			t.Errorf("the error is %v", err)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func (d Derivation) question(id ID) Question {
 // once; whoever changes the store forgets what the change concerns before that.
 type Memory struct {
 	mutex   sync.Mutex
-	derived map[Question]derived
+	derived map[Question]*derived
 	made    []Question // since they were last asked for
 }
 
@@ -49,7 +49,7 @@ type derived struct {
 }
 
 // NewMemory remembers nothing yet.
-func NewMemory() *Memory { return &Memory{derived: map[Question]derived{}} }
+func NewMemory() *Memory { return &Memory{derived: map[Question]*derived{}} }
 
 // TrackIn returns a reader that records what it is asked, and derives by a memory.
 func (s *Store) TrackIn(m *Memory) *Tracked {
@@ -71,8 +71,10 @@ func (m *Memory) Made() []Question {
 // Asked returns the questions of whose answers a derived answer was made. It
 // reports false where nothing is remembered.
 func (m *Memory) Asked(q Question) ([]Question, bool) {
-	d, ok := m.derived[q]
-	return d.asked, ok
+	if d := m.derived[q]; d != nil {
+		return d.asked, true
+	}
+	return nil, false
 }
 
 // Forget lets an answer be derived again. It reports whether it was remembered.
@@ -89,13 +91,13 @@ func (m *Memory) Compact() { m.derived = maps.Clone(m.derived) }
 // unless making it fails: then on what was asked for it.
 func (t *Tracked) derive(d Derivation, id ID) any {
 	q := d.question(id)
-	t.record(q)
-	if known, ok := t.memory.recall(q); ok {
-		return known.value
+	if known := t.memory.recall(q); known != nil {
+		return t.told(q, known)
 	}
 	own, failed := t.store.TrackIn(t.memory), true
 	defer func() {
 		if failed {
+			t.record(q)
 			for _, q := range own.asked {
 				t.record(q)
 			}
@@ -103,25 +105,24 @@ func (t *Tracked) derive(d Derivation, id ID) any {
 	}()
 	value := d.Make(own, id)
 	failed = false
-	return t.memory.keep(q, derived{value, slices.Clip(own.asked)})
+	return t.told(q, t.memory.keep(q, &derived{value, slices.Clip(own.asked)}))
 }
 
-// recall returns what is remembered of an answer.
-func (m *Memory) recall(q Question) (derived, bool) {
+// recall returns what is remembered of an answer, or nil.
+func (m *Memory) recall(q Question) *derived {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	d, ok := m.derived[q]
-	return d, ok
+	return m.derived[q]
 }
 
 // keep remembers an answer, unless somebody was first.
-func (m *Memory) keep(q Question, d derived) any {
+func (m *Memory) keep(q Question, d *derived) *derived {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if first, ok := m.derived[q]; ok {
-		return first.value
+	if first := m.derived[q]; first != nil {
+		return first
 	}
 	m.derived[q] = d
 	m.made = append(m.made, q)
-	return d.value
+	return d
 }

@@ -1,32 +1,66 @@
 package input
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // leaves returns the paths of what a document says, sorted.
 func leaves(n *node) []string {
-	var out []string
+	var l leafList
 	for i, k := range n.keys {
 		if k.name != "apiVersion" && k.name != "kind" && k.name != "metadata" {
-			out = n.items[i].leaves(Field("", k.name), out)
+			l.field(k.name)
+			l.below(n.items[i])
+			l.path = l.path[:0]
 		}
 	}
+	if len(l.out) == 0 {
+		return nil
+	}
+	out := append(make([]string, 0, len(l.out)), l.out...) // which is kept, without spare room
 	slices.Sort(out)
 	return out
 }
 
-func (n *node) leaves(path string, out []string) []string {
+// leafList collects paths. Only those that are kept become strings.
+type leafList struct {
+	path []byte
+	out  []string
+}
+
+// field and element go into a value, as Field and Element say it.
+func (l *leafList) field(name string) {
+	switch {
+	case !plain(name):
+		l.path = append(append(append(l.path, '['), strconv.Quote(name)...), ']')
+	case len(l.path) == 0:
+		l.path = append(l.path, name...)
+	default:
+		l.path = append(append(l.path, '.'), name...)
+	}
+}
+
+func (l *leafList) element(i int) {
+	l.path = append(strconv.AppendInt(append(l.path, '['), int64(i), 10), ']')
+}
+
+func (l *leafList) below(n *node) {
 	if n.kind == null {
-		return out
+		return
 	}
 	if len(n.items) == 0 {
-		return append(out, path)
+		l.out = append(l.out, string(l.path))
+		return
 	}
+	end := len(l.path)
 	for i, item := range n.items {
-		at := Element(path, i)
 		if n.kind == object {
-			at = Field(path, n.keys[i].name)
+			l.field(n.keys[i].name)
+		} else {
+			l.element(i)
 		}
-		out = item.leaves(at, out)
+		l.below(item)
+		l.path = l.path[:end]
 	}
-	return out
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // kind is what a node of a document is, in the terms of JSON.
@@ -87,6 +88,7 @@ func (n *node) describe() string {
 // of the nodes without.
 func (n *node) json(without map[*node]bool) []byte {
 	var b bytes.Buffer
+	b.Grow(512) // which most have room in
 	n.write(&b, false, without)
 	return b.Bytes()
 }
@@ -104,7 +106,7 @@ func (n *node) write(b *bytes.Buffer, sorted bool, without map[*node]bool) {
 	case without[n]:
 		b.WriteString("null")
 	case n.kind == text:
-		b.WriteString(quote(n.scalar))
+		writeQuoted(b, n.scalar)
 	case n.kind == list:
 		b.WriteByte('[')
 		for i, item := range n.items {
@@ -114,9 +116,14 @@ func (n *node) write(b *bytes.Buffer, sorted bool, without map[*node]bool) {
 		b.WriteByte(']')
 	case n.kind == object:
 		b.WriteByte('{')
-		for i, k := range n.order(sorted) {
+		order := n.order(sorted)
+		for i := range n.keys {
+			k := i
+			if order != nil {
+				k = order[i]
+			}
 			comma(b, i)
-			b.WriteString(quote(n.keys[k].name))
+			writeQuoted(b, n.keys[k].name)
 			b.WriteByte(':')
 			n.items[k].write(b, sorted, without)
 		}
@@ -134,15 +141,17 @@ func (n *node) walk(visit func(*node)) {
 	}
 }
 
-// order returns the indexes of an object's keys, sorted by name if asked.
+// order returns the indexes of an object's keys sorted by name, or nil for those as
+// written.
 func (n *node) order(sorted bool) []int {
+	if !sorted {
+		return nil
+	}
 	out := make([]int, len(n.keys))
 	for i := range out {
 		out[i] = i
 	}
-	if sorted {
-		slices.SortStableFunc(out, func(a, b int) int { return bytes.Compare([]byte(n.keys[a].name), []byte(n.keys[b].name)) })
-	}
+	slices.SortStableFunc(out, func(a, b int) int { return strings.Compare(n.keys[a].name, n.keys[b].name) })
 	return out
 }
 
@@ -150,6 +159,20 @@ func comma(b *bytes.Buffer, i int) {
 	if i > 0 {
 		b.WriteByte(',')
 	}
+}
+
+// writeQuoted writes a string as JSON does. Most have nothing in them that is
+// written otherwise.
+func writeQuoted(b *bytes.Buffer, s string) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			b.WriteString(quote(s))
+			return
+		}
+	}
+	b.WriteByte('"')
+	b.WriteString(s)
+	b.WriteByte('"')
 }
 
 // quote renders a string as JSON does.

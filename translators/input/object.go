@@ -2,10 +2,7 @@ package input
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,11 +12,6 @@ import (
 
 // annotationPrefix is what the annotations that are kept start with.
 const annotationPrefix = "meshknot.io/"
-
-var (
-	label     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
-)
 
 // entry is one object of a document on its way to become an Object.
 type entry struct {
@@ -31,6 +23,8 @@ type entry struct {
 	apiVersion, kind string
 	// broken: it has a finding that rejects it.
 	broken bool
+	// decoded is what its schema made of it already, or nil.
+	decoded *decoded
 }
 
 // object reads one object, or each of a list.
@@ -150,17 +144,21 @@ func (r *reading) known(e entry, group, version string, schemas []Schema) {
 		e.broken = true
 		r.problem(e.home, id, p)
 	}
-	without := map[*node]bool{}
-	for _, m := range r.wires.check(e.node, s) {
-		without[m.node] = true
-		if known {
-			e.broken = true
-			r.add(m.code, e.placeOf(m), id.Ref(m.field()), m.message, m.hint)
+	d := e.decoded
+	if d == nil {
+		without := map[*node]bool{}
+		for _, m := range r.wires.check(e.node, s) {
+			without[m.node] = true
+			if known {
+				e.broken = true
+				r.add(m.code, e.placeOf(m), id.Ref(m.field()), m.message, m.hint)
+			}
 		}
+		d = decode(e.node, id, s, without)
 	}
-	o := Object{ID: id, Version: version, Leaves: leaves(e.node)}
+	o := Object{ID: id, Version: version, Leaves: d.leaves, Value: d.value}
 	r.metadata(&e, &o)
-	r.decode(&e, &o, s, without)
+	r.accept(&e, &o, d)
 	o.Rejected = e.broken
 	r.found[id] = append(r.found[id], candidate{object: o, node: e.node, home: e.home})
 }
@@ -181,30 +179,58 @@ func (e *entry) placeOf(m mismatch) report.Position {
 
 // named finds the object's ID.
 func (r *reading) named(e *entry, group string, s Schema) ID {
-	meta := e.node.get("metadata")
+	id := identity(e.node, group, s)
+	wrong := func(code report.Code, field, message, hint string) {
+		e.broken = true
+		r.add(code, e.home.at(field), id.Ref(field), message, hint)
+	}
+	switch {
+	case id.Name == "":
+		hint := ""
+		if e.node.get("metadata").str("generateName") != "" {
+			hint = "generateName makes a name when the object is created; give it a name that it can be referred to by"
+		}
+		wrong(report.MissingField, "metadata.name", "metadata.name is missing", hint)
+	case len(id.Name) > 253 || !isSubdomain(id.Name):
+		wrong(report.BadName, "metadata.name", shorten(quote(id.Name))+" is no DNS-1123 subdomain", "")
+	}
+	if id.Namespace != "" && (len(id.Namespace) > 63 || !isLabel(id.Namespace)) {
+		wrong(report.BadName, "metadata.namespace", shorten(quote(id.Namespace))+" is no DNS-1123 label",
+			"a namespace has lower-case letters, digits and -, starts and ends with a letter or digit, and has at most 63 characters")
+	}
+	return id
+}
+
+// identity returns the ID of an object as it is written.
+func identity(n *node, group string, s Schema) ID {
+	meta := n.get("metadata")
 	id := ID{Group: group, Kind: s.Kind, Name: meta.name()}
 	if !s.Cluster {
 		id.Namespace = cmp.Or(meta.str("namespace"), "default")
 	}
-	at := func(field string) (report.Position, report.Ref) { return e.home.at(field), id.Ref(field) }
-	switch pos, ref := at("metadata.name"); {
-	case id.Name == "":
-		e.broken = true
-		hint := ""
-		if meta.str("generateName") != "" {
-			hint = "generateName makes a name when the object is created; give it a name that it can be referred to by"
-		}
-		r.add(report.MissingField, pos, ref, "metadata.name is missing", hint)
-	case len(id.Name) > 253 || !subdomain.MatchString(id.Name):
-		e.broken = true
-		r.add(report.BadName, pos, ref, shorten(quote(id.Name))+" is no DNS-1123 subdomain", "")
-	}
-	if pos, ref := at("metadata.namespace"); id.Namespace != "" && (len(id.Namespace) > 63 || !label.MatchString(id.Namespace)) {
-		e.broken = true
-		r.add(report.BadName, pos, ref, shorten(quote(id.Namespace))+" is no DNS-1123 label",
-			"a namespace has lower-case letters, digits and -, starts and ends with a letter or digit, and has at most 63 characters")
-	}
 	return id
+}
+
+// isSubdomain reports whether a name is labels with dots between them.
+func isSubdomain(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if !isLabel(label) {
+			return false
+		}
+	}
+	return true
+}
+
+// isLabel reports whether a name has lower-case letters and digits and, between
+// them, hyphens.
+func isLabel(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0 || i == len(name)-1) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // metadata reads what is kept of metadata besides the names.
@@ -243,35 +269,22 @@ func (n *node) strings(prefix string) map[string]string {
 	return out
 }
 
-// decode makes the object's value. Of a broken object it takes what fits the
-// schema, and reports nothing more.
-func (r *reading) decode(e *entry, o *Object, s Schema, without map[*node]bool) {
-	d := Document{ID: o.ID, Version: s.Version, JSON: e.node.json(without)}
-	if t := reflect.TypeOf(s.Wire); t != nil {
-		wire := reflect.New(pointed(t))
-		if d.WireErr = json.Unmarshal(d.JSON, wire.Interface()); d.WireErr == nil {
-			d.Wire = wire.Interface()
-		}
-	}
-	var found report.Report
-	if s.Decode == nil {
-		o.Value = d.Wire
-	} else {
-		o.Value, found = s.Decode(d)
-	}
+// accept reports what decoding an object found. Of a broken object nothing more is
+// reported.
+func (r *reading) accept(e *entry, o *Object, d *decoded) {
 	if e.broken {
 		return
 	}
-	failed := slices.ContainsFunc(found, func(f report.Finding) bool { return f.Severity == report.Error })
-	for _, f := range found {
+	failed := slices.ContainsFunc(d.found, func(f report.Finding) bool { return f.Severity == report.Error })
+	for _, f := range d.found {
 		if f.At == (report.Position{}) && f.Source.Object() == o.Ref("") {
 			f.At = e.home.at(f.Source.Field)
 		}
 		r.report = append(r.report, f)
 	}
-	if d.WireErr != nil && !failed {
+	if d.err != nil && !failed {
 		failed = true
-		r.add(report.BadValue, e.home.at(""), o.Ref(""), d.WireErr.Error(), "")
+		r.add(report.BadValue, e.home.at(""), o.Ref(""), d.err.Error(), "")
 	}
 	e.broken = failed
 }

@@ -158,15 +158,14 @@ type layer struct {
 	own   *Memory
 }
 
-// recall returns what is remembered of an answer.
-func (l *layer) recall(q Question) (any, bool) {
+// recall returns what is remembered of an answer, or nil.
+func (l *layer) recall(q Question) *derived {
 	if !l.stale[q] {
-		if d, ok := l.below.recall(q); ok {
-			return d.value, true
+		if d := l.below.recall(q); d != nil {
+			return d
 		}
 	}
-	d, ok := l.own.recall(q)
-	return d.value, ok
+	return l.own.recall(q)
 }
 
 // previewed is a reader of a preview. Nobody follows what it is asked, so it takes
@@ -198,8 +197,8 @@ func (r *previewed) Complete(namespace string) bool {
 // derive answers out of the memory, as Tracked does.
 func (r *previewed) derive(d Derivation, id ID) any {
 	q := d.question(id)
-	if known, ok := r.memory.recall(q); ok {
-		return known
+	if known := r.memory.recall(q); known != nil {
+		return known.value
 	}
-	return r.memory.own.keep(q, derived{value: d.Make(r, id)})
+	return r.memory.own.keep(q, &derived{value: d.Make(r, id)}).value
 }

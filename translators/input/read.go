@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,9 +46,11 @@ type reading struct {
 	limits  Limits
 	schemas map[groupKind][]Schema
 	wires   *wires
-	report  report.Report
-	lines   map[string]lines
-	found   map[ID][]candidate
+	// own are the wires of those who decode ahead, each with its own.
+	own    []*wires
+	report report.Report
+	lines  map[string]lines
+	found  map[ID][]candidate
 	// others are of kinds that no schema knows.
 	others []candidate
 	// seen are the files and directories read already.
@@ -142,7 +145,7 @@ func (r *reading) stream(file string, content []byte) {
 		case p.root.kind == null:
 			r.counted(file)
 		default:
-			r.object(entry{home: home{file, p.root}, node: p.root, flaws: p.flaws})
+			r.object(entry{home: home{file, p.root}, node: p.root, flaws: p.flaws, decoded: p.decoded})
 		}
 	}
 }
@@ -164,7 +167,7 @@ func (r *reading) documents(file string, content []byte) []parsed {
 			segments = segments[1:]
 			continue
 		}
-		for _, documents := range parseAll(segments[:n], r.limits, isJSON) {
+		for _, documents := range r.parseAll(segments[:n], isJSON) {
 			for _, p := range documents {
 				r.values += p.values
 				out = append(out, p)
@@ -191,15 +194,24 @@ func (r *reading) room(segments []segment) int {
 	return min(len(segments), batch)
 }
 
-// parseAll parses segments, each alone, on all processors.
-func parseAll(segments []segment, l Limits, isJSON bool) [][]parsed {
+// parseAll parses segments and decodes what they hold, each alone, on all processors.
+func (r *reading) parseAll(segments []segment, isJSON bool) [][]parsed {
 	out := make([][]parsed, len(segments))
+	var next atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for start := 0; start < len(segments); start += share {
+	for i := range min(runtime.GOMAXPROCS(0), (len(segments)+share-1)/share) {
+		if i == len(r.own) {
+			r.own = append(r.own, newWires())
+		}
+		w := r.own[i]
 		g.Go(func() error {
-			for i := start; i < min(start+share, len(segments)); i++ {
-				out[i] = parse(segments[i], l, isJSON)
+			for start := int(next.Add(share)) - share; start < len(segments); start = int(next.Add(share)) - share {
+				for i := start; i < min(start+share, len(segments)); i++ {
+					out[i] = parse(segments[i], r.limits, isJSON)
+					for j := range out[i] {
+						out[i][j].decoded = r.ahead(out[i][j], w)
+					}
+				}
 			}
 			return nil
 		})

@@ -321,3 +321,11 @@ func TestDecode(t *testing.T) {
 		t.Errorf("rejected %+v", set.Rejected)
 	}
 }
+
+func TestNamesOfDNS(t *testing.T) {
+	for name, want := range map[string]bool{"a": true, "a-b.0": true, "": false, "-a": false, "a-": false, "a.": false, ".a": false, "a.-b": false, "A": false, "a_b": false, "ä": false, "a\n": false} {
+		if isSubdomain(name) != want {
+			t.Errorf("%q is a subdomain: %v", name, !want)
+		}
+	}
+}

@@ -100,7 +100,7 @@ func (s *Store) Under(id ID) []Object { return objects(s.byID[id]) }
 func (s *Store) Reader() Reader { return untracked{s} }
 
 // Track returns a reader that records what it is asked.
-func (s *Store) Track() *Tracked { return &Tracked{store: s, seen: map[Question]struct{}{}} }
+func (s *Store) Track() *Tracked { return &Tracked{store: s} }
 
 // count takes down that a Service came or went. It reports whether that decides
 // whether its namespace is complete.

@@ -213,3 +213,22 @@ func TestStoreCopiesTheList(t *testing.T) {
 		t.Error("the caller's list was sorted")
 	}
 }
+
+// However many questions there are, each is taken down once, in order.
+func TestQuestionsAreTakenDownOnce(t *testing.T) {
+	r := StoreOf(nil, Settings{}).Track()
+	for range 2 {
+		for i := range 3 * few {
+			r.Get(ID{Kind: "Split", Name: fmt.Sprint(i)})
+		}
+	}
+	asked := r.Asked()
+	if len(asked) != 3*few {
+		t.Fatalf("%d questions, want %d", len(asked), 3*few)
+	}
+	for i, q := range asked {
+		if q.id.Name != fmt.Sprint(i) {
+			t.Errorf("question %d is for %s", i, q.id.Name)
+		}
+	}
+}

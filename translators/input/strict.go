@@ -110,6 +110,8 @@ type checker struct {
 	loose []string
 	root  fields
 	found []mismatch
+	// brief: only whether anything is found is asked for, so no path is made.
+	brief bool
 }
 
 // check returns where a document does not fit its schema.
@@ -117,6 +119,45 @@ func (w *wires) check(n *node, s Schema) []mismatch {
 	c := &checker{wires: w, loose: s.Loose, root: w.root(s.Wire)}
 	c.object(n, "", "", c.root)
 	return c.found
+}
+
+// ok reports whether a document fits its schema. Of one that does not it is no use to
+// know where: check says all there is to be said.
+func (w *wires) ok(n *node, s Schema) bool {
+	c := &checker{wires: w, loose: s.Loose, root: w.root(s.Wire), brief: true}
+	c.object(n, "", "", c.root)
+	return len(c.found) == 0
+}
+
+// field and element return the paths of what is in a value, where they are asked for.
+func (c *checker) field(path, name string) string {
+	if c.brief {
+		return ""
+	}
+	return Field(path, name)
+}
+
+func (c *checker) element(path string, i int) string {
+	if c.brief {
+		return ""
+	}
+	return Element(path, i)
+}
+
+// inField and inList return the patterns, which are there to be compared with those
+// that are loose.
+func (c *checker) inField(pattern, name string) string {
+	if len(c.loose) == 0 && c.brief {
+		return ""
+	}
+	return Field(pattern, name)
+}
+
+func (c *checker) inList(pattern string) string {
+	if len(c.loose) == 0 && c.brief {
+		return ""
+	}
+	return pattern + "[]"
 }
 
 // value checks a value at a path; pattern is the path with its indexes left out.
@@ -128,8 +169,8 @@ func (c *checker) value(n *node, path, pattern string, t reflect.Type) {
 	if reflect.PointerTo(t).Implements(unmarshaler) || t.Kind() == reflect.Interface {
 		return
 	}
-	if want, ok := fits(n, t); !ok {
-		c.found = append(c.found, mismatch{node: n, code: report.WrongType, parent: path, message: "found " + n.describe() + ", expected " + want})
+	if !fits(n, t) {
+		c.found = append(c.found, mismatch{node: n, code: report.WrongType, parent: path, message: "found " + n.describe() + ", expected " + expected(t)})
 		return
 	}
 	switch t.Kind() {
@@ -137,7 +178,7 @@ func (c *checker) value(n *node, path, pattern string, t reflect.Type) {
 		c.object(n, path, pattern, c.wires.fields(t))
 	case reflect.Map:
 		for i, k := range n.keys {
-			c.value(n.items[i], Field(path, k.name), Field(pattern, k.name), t.Elem())
+			c.value(n.items[i], c.field(path, k.name), c.inField(pattern, k.name), t.Elem())
 		}
 	case reflect.Slice, reflect.Array:
 		c.list(n, path, pattern, t)
@@ -153,18 +194,22 @@ func (c *checker) list(n *node, path, pattern string, t reflect.Type) {
 			c.found = append(c.found, mismatch{node: item, code: report.WrongType, parent: Element(path, i), message: "found null, expected an element of the list"})
 			continue
 		}
-		c.value(item, Element(path, i), pattern+"[]", t.Elem())
+		c.value(item, c.element(path, i), c.inList(pattern), t.Elem())
 	}
 }
 
 func (c *checker) object(n *node, path, pattern string, of fields) {
 	for i, k := range n.keys {
 		if t, ok := of[k.name]; ok {
-			c.value(n.items[i], Field(path, k.name), Field(pattern, k.name), t)
+			c.value(n.items[i], c.field(path, k.name), c.inField(pattern, k.name), t)
 			continue
 		}
-		if slices.Contains(c.loose, Field(pattern, k.name)) {
+		if slices.Contains(c.loose, c.inField(pattern, k.name)) {
 			continue
+		}
+		if c.brief {
+			c.found = append(c.found, mismatch{})
+			return
 		}
 		m := mismatch{node: n.items[i], code: report.UnknownField, parent: path, key: k.name, where: k, message: "unknown field " + shorten(quote(k.name))}
 		m.hint = c.suggest(k.name, Field(pattern, k.name), of)
@@ -230,28 +275,52 @@ func cmpPath(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// fits reports whether a value can be decoded into a type, or what the type expects.
-func fits(n *node, t reflect.Type) (string, bool) {
+// fits reports whether a value can be decoded into a type.
+func fits(n *node, t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.String:
-		return "a string", n.kind == text
+		return n.kind == text
 	case reflect.Bool:
-		return "a boolean", n.kind == boolean
+		return n.kind == boolean
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		_, err := strconv.ParseInt(n.scalar, 10, t.Bits())
-		return fmt.Sprintf("a whole number of %d bits", t.Bits()), n.kind == number && err == nil
+		return n.kind == number && err == nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		_, err := strconv.ParseUint(n.scalar, 10, t.Bits())
-		return fmt.Sprintf("a whole number of %d bits, not negative", t.Bits()), n.kind == number && err == nil
+		return n.kind == number && err == nil
 	case reflect.Float32, reflect.Float64:
-		return "a number", n.kind == number
+		return n.kind == number
 	case reflect.Struct, reflect.Map:
-		return "an object", n.kind == object
+		return n.kind == object
 	case reflect.Slice, reflect.Array:
 		if t == byteSlice {
-			return "a string in base64", n.kind == text
+			return n.kind == text
 		}
-		return "a list", n.kind == list
+		return n.kind == list
 	}
-	return t.String(), true
+	return true
+}
+
+// expected says what a type is decoded from.
+func expected(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "a boolean"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return fmt.Sprintf("a whole number of %d bits", t.Bits())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return fmt.Sprintf("a whole number of %d bits, not negative", t.Bits())
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		if t == byteSlice {
+			return "a string in base64"
+		}
+		return "a list"
+	}
+	return t.String()
 }

@@ -1,5 +1,7 @@
 package input
 
+import "slices"
+
 // untracked answers without recording.
 type untracked struct{ store *Store }
 
@@ -45,21 +47,60 @@ func objects(list []*stored) []Object {
 type Tracked struct {
 	store *Store
 	asked []Question
-	seen  map[Question]struct{}
-	// memory of what was derived, where one is kept.
-	memory *Memory
+	// seen are those that were asked, where they are more than a few.
+	seen map[Question]struct{}
+	// memory of what was derived, where one is kept, and what of it was asked for.
+	memory  *Memory
+	derived map[*derived]struct{}
+	// expected is how many questions there will be.
+	expected int
 }
 
 // Asked returns the questions so far, each once, in the order in which they were
 // asked first.
 func (t *Tracked) Asked() []Question { return t.asked }
 
+// few questions are looked through in less time and memory than a map takes. Most
+// units have no more.
+const few = 16
+
 func (t *Tracked) record(q Question) {
+	switch {
+	case t.seen != nil:
+	case len(t.asked) <= few:
+		if !slices.Contains(t.asked, q) {
+			t.asked = append(t.asked, q)
+		}
+		return
+	default:
+		t.seen = make(map[Question]struct{}, 2*few)
+		for _, q := range t.asked {
+			if !q.Derived() { // those are in derived
+				t.seen[q] = struct{}{}
+			}
+		}
+	}
 	if _, ok := t.seen[q]; !ok {
 		t.seen[q] = struct{}{}
 		t.asked = append(t.asked, q)
 	}
 }
+
+// told records that a derived answer was given. There may be thousands: they are told
+// apart by where they are remembered, which takes less than their names.
+func (t *Tracked) told(q Question, d *derived) any {
+	if t.derived == nil {
+		t.derived = make(map[*derived]struct{}, t.expected)
+	}
+	if _, ok := t.derived[d]; !ok {
+		t.derived[d] = struct{}{}
+		t.asked = append(t.asked, q)
+	}
+	return d.value
+}
+
+// Expect says how many questions there will be, more or less.
+func (t *Tracked) Expect(n int) { t.asked, t.expected = slices.Grow(t.asked, n), n }
 
 // Get implements Reader.
 func (t *Tracked) Get(id ID) (Object, bool) {

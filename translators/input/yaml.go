@@ -32,6 +32,8 @@ type parsed struct {
 	fatal *problem
 	// values is the number of values in it.
 	values int
+	// decoded is what its schema makes of it, where nothing is wrong with it.
+	decoded *decoded
 }
 
 // flaws are problems of objects that could be read nevertheless.
