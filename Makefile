@@ -17,8 +17,8 @@ export MESHKNOT_TOOLS := $(TOOLCACHE)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-build: ## build bin/meshknot
-	$(GO) build -trimpath -o bin/meshknot ./cmd/meshknot
+build: ## build bin/meshknot, static: with cgo it would export every symbol for plugins
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/meshknot ./cmd/meshknot
 
 demo: build ## a shop on loopback, governed by an SMI policy: expected beside observed
 	./bin/meshknot demo
