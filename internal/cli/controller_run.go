@@ -104,12 +104,12 @@ func (p *replica) assemble(traces *telemetry.Traces) error {
 	if p.does(roleXDS) && p.xds != "" {
 		server = p.proxies(&o)
 	}
+	if p.leader {
+		o.Election = p.election()
+	}
 	if o.Writes {
 		if err := p.sinks(&o); err != nil {
 			return err
-		}
-		if p.leader {
-			o.Election = p.election()
 		}
 	}
 	judged, err := p.judgement(&o)

@@ -41,7 +41,8 @@ type Options struct {
 	Sinks map[string]Sink
 	// Writes: this replica writes while it leads.
 	Writes bool
-	// Election says how replicas agree on who leads; nil: this one does.
+	// Election says how replicas agree on who leads, and know of each other's proxies;
+	// nil: there is but this one.
 	Election *Election
 	// Seen, if set, is told of every batch before it is compiled, with the JSON of
 	// every object.
@@ -61,6 +62,7 @@ type Controller struct {
 	loop  *loop
 	world *World
 	cfg   *rest.Config
+	peers *peers // nil where there are none
 }
 
 // New makes a controller for an API server. It asks nothing yet.
@@ -91,6 +93,12 @@ func New(cfg *rest.Config, o Options) (*Controller, error) {
 	if o.Sinks[SinkCluster] != nil {
 		made.loop.publisher.verdicts = listening(cfg, o.Log)
 	}
+	if o.Server != nil && o.Election != nil {
+		if made.peers, err = newPeers(cfg, o.Election, o.Log, func() { signal(made.loop.answered) }); err != nil {
+			return nil, err
+		}
+		made.loop.proxies.peers = made.peers
+	}
 	o.Metrics.Settled(made.Settled)
 	return made, nil
 }
@@ -115,6 +123,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.feed.Run(ctx) })
 	g.Go(func() error { c.loop.run(ctx); return nil })
+	if c.peers != nil {
+		g.Go(func() error { return c.peers.run(ctx) })
+	}
 	if c.o.Writes {
 		g.Go(func() error { return c.o.Election.run(ctx, c.cfg, c.o.Log, c.lead) })
 	}

@@ -27,7 +27,8 @@ import (
 //  1. a batch of changes comes from the feed;
 //  2. the state of the feed is another: everything is read, a kind is in trouble;
 //  3. a writer finished a round, or a mesh says something else of what was written;
-//  4. proxies have acknowledged or refused something, come or gone;
+//  4. proxies, here or at another replica, have acknowledged or refused something, come
+//     or gone;
 //  5. this replica leads, or no longer does;
 //  6. the clock: a waiver expires;
 //  7. an audit has looked at everything;

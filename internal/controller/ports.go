@@ -26,6 +26,14 @@ type Server interface {
 	OnAnswer(func())
 }
 
+// neighbours are the other replicas.
+type neighbours interface {
+	// tell says to them how the proxies of this replica are.
+	tell(xds.Status)
+	// accounts are what they say of theirs; false while it is not known who there is.
+	accounts() (of []account, known bool)
+}
+
 // Sink takes artifacts to where a mesh reads them. Its errors are *sink.Foreign,
 // *sink.Refused, *sink.Missing, or may pass.
 type Sink interface {

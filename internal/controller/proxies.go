@@ -14,18 +14,25 @@ import (
 	"github.com/meshknot/meshknot/translators/report"
 )
 
-// proxies is what is known of the proxies of this replica, and whom they have
+// proxies is what is known of the proxies of all replicas, and whom they have
 // confirmed what was made of an object. It belongs to the loop.
 type proxies struct {
 	server  Server
 	metrics *telemetry.Metrics
+	// peers are the other replicas; nil: there are none.
+	peers neighbours
+	// now is the status of this replica, with the proxies of all others; unheard: there may be
+	// others that are not known of yet.
 	now     xds.Status
+	unheard bool
 	// confirmed: since this was made of the object, a moment came in which every
 	// proxy concerned had acknowledged everything. A proxy that connects later gets
 	// the same, and is no reason to take that back.
 	confirmed map[claim]bool
 	// refusals in force, by the object that they are about, and within by the proxy.
 	refusals map[report.Ref]map[string]refusal
+	// edited are objects of which other things are made since all replicas had the same.
+	edited map[report.Ref]bool
 }
 
 // claim is what a binding whose mesh is served by xDS has of an object.
@@ -38,7 +45,7 @@ type claim struct {
 type refusal struct{ backend, text, field string }
 
 func newProxies(s Server, m *telemetry.Metrics) *proxies {
-	return &proxies{server: s, metrics: m, confirmed: map[claim]bool{}, refusals: map[report.Ref]map[string]refusal{}}
+	return &proxies{server: s, metrics: m, confirmed: map[claim]bool{}, refusals: map[report.Ref]map[string]refusal{}, edited: map[report.Ref]bool{}}
 }
 
 // changed notes that other things are made of objects now: what was said of the
@@ -48,6 +55,9 @@ func (p *proxies) changed(c translators.Change) {
 		for _, r := range a.Refs {
 			delete(p.confirmed, claim{r.Object(), bindingOf(c.Target)})
 			delete(p.refusals, r.Object())
+			if p.peers != nil {
+				p.edited[r.Object()] = true
+			}
 		}
 	}
 }
@@ -55,10 +65,14 @@ func (p *proxies) changed(c translators.Change) {
 // look asks the server how things are. It returns the objects of which a proxy
 // refuses something, or no longer does, and what else is otherwise.
 func (p *proxies) look() (concerned []report.Ref, d difference) {
-	was := p.now
+	was, unheard := p.now, p.unheard
 	p.now = p.server.Status()
 	p.count(was)
-	if d = compare(was, p.now); d == none {
+	p.consult()
+	if d = compare(was, p.now); unheard != p.unheard {
+		d = company
+	}
+	if d == none {
 		return nil, none
 	}
 	before := p.refusals
@@ -80,6 +94,45 @@ func (p *proxies) look() (concerned []report.Ref, d difference) {
 	}
 	return concerned, d
 }
+
+// consult tells the other replicas of the proxies of this one, and adds theirs.
+func (p *proxies) consult() {
+	if p.peers == nil {
+		return
+	}
+	p.peers.tell(p.now)
+	accounts, known := p.peers.accounts()
+	p.unheard = !known
+	behind := false
+	for _, a := range accounts {
+		p.now.Nodes = append(p.now.Nodes, p.elsewhere(a)...)
+		behind = behind || !maps.Equal(a.Served, p.now.Served)
+	}
+	if !behind {
+		clear(p.edited)
+	}
+}
+
+// elsewhere are the proxies of another replica. Where that has something else for them than
+// this one, they have yet to get what is meant; and what they refuse of objects that were
+// edited since may be what was made of those before.
+func (p *proxies) elsewhere(a account) (out []xds.NodeStatus) {
+	for _, g := range a.Proxies {
+		g.InSync = g.InSync && a.Served[g.Backend] == p.now.Served[g.Backend]
+		out = append(out, xds.NodeStatus{Node: otherReplica, Backend: g.Backend, Namespace: g.Namespace, Account: g.Account, InSync: g.InSync})
+	}
+	for _, r := range a.Refusals {
+		refs := r.Refs
+		if a.Served[r.Backend] != p.now.Served[r.Backend] {
+			refs = slices.DeleteFunc(slices.Clone(refs), func(ref report.Ref) bool { return p.edited[ref.Object()] })
+		}
+		out = append(out, xds.NodeStatus{Node: r.Node, Backend: r.Backend, InSync: true, Refusals: []xds.Nack{{Text: r.Text, Refs: refs}}})
+	}
+	return out
+}
+
+// otherReplica stands for the names of proxies that another replica did not give.
+const otherReplica = "(of another replica)"
 
 // hear takes down what a proxy refuses; of an object it is what it said last.
 func (p *proxies) hear(n xds.NodeStatus, r xds.Nack) {
@@ -162,6 +215,8 @@ func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.
 		quiet = quiet && n.InSync
 	}
 	switch {
+	case p.unheard:
+		return unknown(reasonPending, "the other replicas, which may have proxies that it is for, are not heard yet")
 	case concerned == 0:
 		return unknown(reasonNoProxies, "no proxy that it is for is connected")
 	case p.confirmed[key]:
@@ -199,6 +254,9 @@ func (p *proxies) all(backend string) condition {
 			n++
 			quiet = quiet && node.InSync
 		}
+	}
+	if p.unheard {
+		return unknown(reasonPending, "the other replicas are not heard yet")
 	}
 	if n == 0 {
 		return unknown(reasonNoProxies, "no proxy is connected")

@@ -27,6 +27,9 @@ type Status struct {
 	Nacks uint64 `json:"nacks"`
 	// LastNack is the newest refusal of all.
 	LastNack *Nack `json:"lastNack,omitempty"`
+	// Served stands, by back end, for all that there is for its proxies. Replicas that
+	// have the same agree on it.
+	Served map[string]string `json:"served,omitempty"`
 	// Nodes are the proxies connected, sorted by ID.
 	Nodes []NodeStatus `json:"nodes"`
 }
@@ -248,7 +251,10 @@ func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.total
-	out.Ready, out.Revision, out.Nodes = ready, s.revision, []NodeStatus{}
+	out.Ready, out.Revision, out.Nodes, out.Served = ready, s.revision, []NodeStatus{}, map[string]string{}
+	for backend, store := range s.stores {
+		out.Served[backend] = store.version()
+	}
 	for st := range s.streams {
 		if st.schedule != nil {
 			n := st.status(len(s.late) > 0)

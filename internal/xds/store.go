@@ -58,6 +58,15 @@ func (s *store) isReady() bool {
 	}
 }
 
+// version stands for all that there is.
+func (s *store) version() string {
+	var all uint64
+	for k := range s.kinds {
+		all = all*31 + s.kinds[k].sum
+	}
+	return versionOf(all)
+}
+
 // join gives a stream a slot, leave takes it back.
 func (s *store) join(st *stream) uint32 {
 	if n := len(s.vacant); n > 0 {

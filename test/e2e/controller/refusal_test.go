@@ -57,40 +57,8 @@ func TestARefusalReachesItsObject(t *testing.T) {
 	address, _ := c.serve(server)
 	c.start(server)
 
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*cluster.Within)
-	defer cancel()
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	send := func(q *discoveryv3.DeltaDiscoveryRequest) {
-		t.Helper()
-		q.Node, q.TypeUrl = &corev3.Node{Id: "sidecar~shop/web"}, rs.RouteType
-		if err := stream.Send(q); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// filled is the next response that has anything in it; others are accepted.
-	filled := func() *discoveryv3.DeltaDiscoveryResponse {
-		t.Helper()
-		for {
-			p, err := stream.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(p.GetResources()) > 0 {
-				return p
-			}
-			send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: p.GetNonce()})
-		}
-	}
-	send(&discoveryv3.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"reviews.shop:80"}})
-	p := filled()
+	proxy := c.proxy(address)
+	p := proxy.filled()
 	programmed := func(want string) {
 		t.Helper()
 		c.eventually("a report that says "+want, func() (bool, any) {
@@ -98,15 +66,125 @@ func TestARefusalReachesItsObject(t *testing.T) {
 			return strings.Contains(said, want), []any{server.Status().Nodes, o}
 		})
 	}
-	send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: p.GetNonce(), ErrorDetail: &rpcstatus.Status{Message: "this proxy is out of sorts"}})
+	proxy.refuse(p, "this proxy is out of sorts")
 	programmed("False/Rejected")
 	_, o := c.said(splitReport, "shop-mesh")
 	if text := strings.Join(conditionTexts(o), " "); !strings.Contains(text, "this proxy is out of sorts") {
 		t.Errorf("the report says %s", text)
 	}
 	c.apply(split("3", "4"))
-	send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: filled().GetNonce()})
+	proxy.accept(proxy.filled())
 	programmed("True/Programmed")
+}
+
+// rawProxy is a proxy that asks for the routes of reviews.
+type rawProxy struct {
+	t      testing.TB
+	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
+}
+
+// proxy connects one.
+func (c *world) proxy(address string) *rawProxy {
+	c.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		c.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*cluster.Within)
+	c.Cleanup(func() { cancel(); conn.Close() })
+	p := &rawProxy{t: c}
+	if p.stream, err = discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx); err != nil {
+		c.Fatal(err)
+	}
+	p.send(&discoveryv3.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"reviews.shop:80"}})
+	return p
+}
+
+func (p *rawProxy) send(q *discoveryv3.DeltaDiscoveryRequest) {
+	p.t.Helper()
+	q.Node, q.TypeUrl = &corev3.Node{Id: "sidecar~shop/web"}, rs.RouteType
+	if err := p.stream.Send(q); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// filled is the next response that has anything in it; others are accepted.
+func (p *rawProxy) filled() *discoveryv3.DeltaDiscoveryResponse {
+	p.t.Helper()
+	for {
+		r, err := p.stream.Recv()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(r.GetResources()) > 0 {
+			return r
+		}
+		p.accept(r)
+	}
+}
+
+func (p *rawProxy) accept(r *discoveryv3.DeltaDiscoveryResponse) {
+	p.t.Helper()
+	p.send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: r.GetNonce()})
+}
+
+func (p *rawProxy) refuse(r *discoveryv3.DeltaDiscoveryResponse, why string) {
+	p.t.Helper()
+	p.send(&discoveryv3.DeltaDiscoveryRequest{ResponseNonce: r.GetNonce(), ErrorDetail: &rpcstatus.Status{Message: why}})
+}
+
+// What a proxy says reaches the object also where it says so to a replica that does not
+// write, and until it has acknowledged an edit nobody says that this is in force.
+func TestARefusalReachesItsObjectThroughAnotherReplica(t *testing.T) {
+	c := newWorld(t)
+	c.apply(shop)
+	c.apply(strings.ReplaceAll(binding, "BACKEND", "{name: envoy}"))
+	c.apply(split("9", "1"))
+	replica := func(name string) (address string, stop func()) {
+		server := xds.New(xds.Options{})
+		address, _ = c.serve(server)
+		running, stop := c.startWith(func(o *controller.Options) {
+			o.Server = server
+			o.Election = &controller.Election{Namespace: "default", Identity: name}
+		})
+		<-running.Compiled()
+		if name == "one" {
+			c.eventually("a leader", func() (bool, any) { return running.Settled(), nil })
+		}
+		return address, stop
+	}
+	leader, _ := replica("one")
+	follower, end := replica("two")
+	near, far := c.proxy(leader), c.proxy(follower)
+	near.accept(near.filled())
+	programmed := func(want string) {
+		t.Helper()
+		c.eventually("a report that says "+want, func() (bool, any) {
+			said, o := c.said(splitReport, "shop-mesh")
+			return strings.Contains(said, want), o
+		})
+	}
+	far.refuse(far.filled(), "the far one is out of sorts")
+	programmed("False/Rejected")
+	_, o := c.said(splitReport, "shop-mesh")
+	if text := strings.Join(conditionTexts(o), " "); !strings.Contains(text, "the far one is out of sorts") {
+		t.Errorf("the report says %s", text)
+	}
+	c.apply(split("3", "4"))
+	near.accept(near.filled())
+	programmed("Unknown/Pending")
+	far.accept(far.filled())
+	programmed("True/Programmed")
+
+	c.apply(split("5", "6"))
+	near.accept(near.filled())
+	programmed("Unknown/Pending")
+	end() // its proxies are not waited for
+	programmed("True/Programmed")
+	list, err := c.kube.List("coordination.k8s.io/v1", "Lease", "default")
+	if err != nil || len(list) != 2 { // of who leads, and of what its proxies say
+		t.Errorf("%d Leases: %v", len(list), err)
+	}
 }
 
 // conditionTexts are the messages of the conditions in a report.
