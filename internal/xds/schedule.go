@@ -20,7 +20,8 @@ import (
 // Nothing breaks on the way from one state to the next. New content goes in the
 // order of the kinds, and a kind waits until what was sent of those before it
 // was answered, and until the endpoints of clusters that were sent are at the
-// client. What is gone is taken away after all of that, in reverse order.
+// client. Endpoints alone wait for no answer: an Envoy that runs gives none on clusters
+// until it has theirs. What is gone is taken away after all of that, in reverse order.
 type schedule struct {
 	options *Options
 	store   *store
@@ -54,14 +55,15 @@ func (c *schedule) next(now time.Time) (*response, time.Duration) {
 	}
 	var gate time.Time
 	for k, sub := range c.subs {
+		if !gate.IsZero() && kind(k) != endpoints {
+			break
+		}
 		if sub != nil {
 			if r := c.update(sub, now); r != nil {
 				return r, 0
 			}
 		}
-		if gate = c.gate(kind(k), now); !gate.IsZero() {
-			break
-		}
+		gate = sooner(gate, c.gate(kind(k), now))
 	}
 	r, until := c.removal(now, gate)
 	if c.quiet() {

@@ -228,6 +228,27 @@ func TestListenersWaitForEndpointsOfNewClusters(t *testing.T) {
 	a.want("lds l")
 }
 
+// An Envoy that runs answers on clusters when they are warm, which takes their endpoints.
+func TestEndpointsDoNotWaitForAnswersOnClusters(t *testing.T) {
+	both(t, func(t *testing.T, sotw bool) {
+		a := newActor(t, newStore(), sotw, Options{})
+		a.put("cds a=eds", "eds a=1", "lds l=1")
+		a.all("a")
+		a.put("cds b=eds", "eds b=1", "lds l=2")
+		first := a.next()
+		if !strings.HasPrefix(first, "cds ") {
+			t.Fatalf("first comes %q", first)
+		}
+		a.want()
+		a.ask(map[bool]string{false: "eds +b", true: "eds a b"}[sotw])
+		a.want("eds b")
+		a.answer("eds", "", "a", "b")
+		a.want()
+		a.answer("cds", "")
+		a.want("lds l")
+	})
+}
+
 func TestRemovalsGoLastAndInReverse(t *testing.T) {
 	a := newActor(t, newStore(), false, Options{})
 	a.put("cds a=eds", "eds a=1", "lds a=1", "rds a=1", "cds b=1")

@@ -109,7 +109,7 @@ func playAll(t *testing.T, r *Runner, all []Scene) {
 			continue
 		}
 		if budget > 0 && time.Since(start) > budget {
-			r.Limit = hurried
+			r.Limit, r.Reserve = hurried, 0
 		}
 		before, began := r.Tally.Asked(), time.Now()
 		next := scenes.next()
