@@ -20,6 +20,7 @@ import (
 
 	"github.com/meshknot/meshknot/crds"
 	"github.com/meshknot/meshknot/crds/v1alpha1"
+	"github.com/meshknot/meshknot/internal/controller"
 	"github.com/meshknot/meshknot/internal/rules"
 	"github.com/meshknot/meshknot/internal/sink"
 	"github.com/meshknot/meshknot/internal/telemetry"
@@ -238,7 +239,7 @@ func aMetric(t *testing.T, span string) bool { return slices.Contains(metricName
 
 // aKey takes a label or an annotation that is read, with the value that counts.
 func aKey(_ *testing.T, span string) bool {
-	return slices.Contains([]string{sink.TakeOverAnnotation + `: "true"`, rules.Label, rules.Label + "=true", rules.Label + `: "true"`}, span)
+	return slices.Contains([]string{sink.TakeOverAnnotation + `: "true"`, rules.Label, rules.Label + "=true", rules.Label + `: "true"`, controller.ProxiesSelector}, span)
 }
 
 // aFile takes one that is linked to or stands where the page says.

@@ -56,12 +56,16 @@ type voice struct {
 	at      time.Time
 }
 
-// Keys of the Leases.
+// proxiesKey is the label by which a replica finds the Leases of the others, and the
+// annotation in which they say how their proxies are.
 const (
-	proxiesKey      = "meshknot.io/proxies"
-	told            = "told"
-	proxiesSelector = proxiesKey + "=" + told
+	proxiesKey = "meshknot.io/proxies"
+	told       = "told"
 )
+
+// ProxiesSelector selects the Leases by which replicas tell each other how their
+// proxies are, one of each replica.
+const ProxiesSelector = proxiesKey + "=" + told
 
 func newPeers(cfg *rest.Config, e *Election, log *slog.Logger, heard func()) (*peers, error) {
 	client, err := kubernetes.NewForConfig(cfg)
@@ -105,7 +109,7 @@ func (p *peers) accounts() (out []account, known bool) {
 // run speaks and listens until ctx ends. Then what this replica said is taken back.
 func (p *peers) run(ctx context.Context) error {
 	factory := informers.NewSharedInformerFactoryWithOptions(p.client, 0, informers.WithNamespace(p.namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = proxiesSelector }))
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = ProxiesSelector }))
 	listening := factory.Coordination().V1().Leases().Informer()
 	heard, err := listening.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: p.hear, UpdateFunc: func(_, now any) { p.hear(now) }, DeleteFunc: p.miss,
