@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/meshknot/meshknot/internal/sink"
+	"github.com/meshknot/meshknot/internal/telemetry"
 	"github.com/meshknot/meshknot/translators"
 )
 
@@ -142,7 +143,7 @@ func TestOrphans(t *testing.T) {
 		id := translators.ID{Type: "g/v1/K", Name: "x"}
 		n := &notebook{stored: map[string][]sink.Stored{"": {{ID: id}}}}
 		o := &orphans{notebook: n, of: []string{"lost"}}
-		p := newPublisher(map[string]Sink{SinkCluster: o}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t))
+		p := newPublisher(map[string]Sink{SinkCluster: o}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t), telemetry.NoTraces())
 		leading(t, p, func() {
 			p.hand(work{bindings: owners("istio", "a")})
 			expect(t, n)
@@ -166,7 +167,7 @@ func TestOrphans(t *testing.T) {
 				t.Error("there is something left to do")
 			}
 		})
-		again := newPublisher(map[string]Sink{SinkCluster: o}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t))
+		again := newPublisher(map[string]Sink{SinkCluster: o}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t), telemetry.NoTraces())
 		again.hand(work{bindings: owners("istio", "a"), there: map[string]bool{"a": true}})
 		again.found(SinkCluster, []sink.Owner{{Part: sink.ApplySetID("lost")}}, nil)
 		again.hand(work{bindings: owners("istio", "a", "lost"), there: map[string]bool{"a": true, "lost": true}})
@@ -181,7 +182,7 @@ func TestGuarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		entry := translators.Artifact{ID: translators.ID{Type: "consul/service-defaults", Name: "web"}, Payload: "x"}
 		n := &notebook{stored: map[string][]sink.Stored{"going": {{ID: entry.ID}}}}
-		p := newPublisher(map[string]Sink{SinkConsul: n}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t))
+		p := newPublisher(map[string]Sink{SinkConsul: n}, func(a translators.Artifact) (string, error) { return "", nil }, newMetrics(t), telemetry.NoTraces())
 		leading(t, p, func() {
 			b := owners("consul", "a", "going")
 			a := b["a"]

@@ -211,7 +211,7 @@ func (l *loop) saw(s *source, status json.RawMessage) {
 }
 
 // bind resolves bindings and namespaces anew, and binds the engine.
-func (l *loop) bind(ctx context.Context) {
+func (l *loop) bind() {
 	var usable []binding.Binding
 	live := map[string]terms{}
 	for name, b := range l.bindings {
@@ -248,7 +248,7 @@ func (l *loop) bind(ctx context.Context) {
 	step := l.world.bind(l.table, usable, l.namespaces)
 	l.rebound()
 	l.publisher.hand(work{bindings: live, there: l.there(), early: !l.compiled})
-	l.settle(ctx, step)
+	l.settle(step)
 	l.release(true)
 	for id := range l.sources {
 		l.todo[id] = true
@@ -274,9 +274,9 @@ func (l *loop) there() map[string]bool {
 }
 
 // rebind is what the clock brings about (6): a waiver has expired.
-func (l *loop) rebind(ctx context.Context) {
+func (l *loop) rebind() {
 	if !l.table.Next.IsZero() && !time.Now().Before(l.table.Next) && l.compiled {
 		l.turn++
-		l.bind(ctx)
+		l.bind()
 	}
 }

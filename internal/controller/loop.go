@@ -101,9 +101,9 @@ type loop struct {
 	started      time.Time
 	held         map[string]*backlog // by binding: what it may not put in force while it is paused
 	retired      []retired
-	// event is when the first event of the batch that is taken in was, zero while there
-	// is none; events are those of sources that are not reported on yet.
-	event    time.Time
+	// event is the first one of the batch that is taken in, zero while there is none;
+	// events are those of sources that are not reported on yet.
+	event    cause
 	events   events[input.ID]
 	unserved []translators.Change // that the server did not take
 	pending  trail
@@ -122,7 +122,7 @@ const portion = 256
 func newLoop(o Options, f Feed, s Server, w *World, client dynamic.Interface, disco discovery.ServerResourcesInterface, instance string) *loop {
 	l := &loop{
 		feed: f, server: s, world: w, pipeline: o.Pipeline, status: o.Status, lastGood: o.LastGood, seen: o.Seen, metrics: o.Metrics, traces: o.Traces, log: o.Log,
-		publisher: newPublisher(o.Sinks, sink.Digest, o.Metrics), writer: newWriter(o.Metrics, o.Log),
+		publisher: newPublisher(o.Sinks, sink.Digest, o.Metrics, o.Traces), writer: newWriter(o.Metrics, o.Log),
 		reports: reportClient{client, instance}, statuses: statusClient{client},
 		leads: make(chan bool), answered: make(chan struct{}, 1), fresh: make(chan struct{}), ended: make(chan struct{}), look: 200 * time.Millisecond, linger: 30 * time.Second,
 		kinds:    map[groupKind]feed.KindState{},
@@ -161,7 +161,7 @@ func (l *loop) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			l.batch(ctx, b)
+			l.batch(b)
 		case <-l.feed.Changed():
 			l.state(l.feed.State())
 		case <-l.publisher.news:
@@ -177,7 +177,7 @@ func (l *loop) run(ctx context.Context) {
 		case leading := <-l.leads:
 			l.lead(leading)
 		case <-clock.C:
-			l.rebind(ctx)
+			l.rebind()
 		case found := <-l.audit.rounds:
 			l.audited(found)
 		case <-l.more():
@@ -215,28 +215,28 @@ func (l *loop) next() time.Duration {
 
 // batch takes changes in (1). Nothing is compiled before the feed has read
 // everything; its first batch is everything that there is.
-func (l *loop) batch(ctx context.Context, b feed.Batch) {
-	ctx, span := l.start(ctx, b)
+func (l *loop) batch(b feed.Batch) {
+	span := l.start(b)
 	defer span.End()
 	l.turn++
 	if l.seen != nil {
 		l.seen(b.Changes)
 	}
 	if l.compiled {
-		l.event = b.At
+		l.event = cause{b.At, span.SpanContext()}
 	}
 	edits, rebind := l.intake(b.Changes)
 	if !l.compiled && !l.feed.State().Synced {
 		l.log.Warn("changes came before everything was read; they are kept for then")
 	}
 	if rebind || !l.compiled {
-		l.bind(ctx)
+		l.bind()
 	}
-	l.settle(ctx, l.world.apply(edits))
+	l.settle(l.world.apply(edits))
 	if !l.compiled {
 		l.begin()
 	}
-	l.event = time.Time{}
+	l.event = cause{}
 }
 
 // begin notes that everything was compiled once.

@@ -24,6 +24,7 @@ import (
 type publisher struct {
 	sinks   map[string]Sink
 	metrics *telemetry.Metrics
+	clock   stopwatch
 	// digest is what sinks tell stored artifacts apart by.
 	digest func(translators.Artifact) (string, error)
 	pace   pace
@@ -146,14 +147,12 @@ type work struct {
 	// stays are the places of which what is stored stays though nothing is wanted there;
 	// nil: those of before.
 	stays map[slot]bool
-	// trace is of what brought the changes about, and at when that was; zero for at
-	// the start.
-	trace trace.SpanContext
-	at    time.Time
+	// event brought the changes about; zero at the start.
+	event cause
 }
 
-func newPublisher(sinks map[string]Sink, digest func(translators.Artifact) (string, error), m *telemetry.Metrics) *publisher {
-	return &publisher{sinks: sinks, digest: digest, metrics: m, verdicts: deaf(), pace: usualPace, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
+func newPublisher(sinks map[string]Sink, digest func(translators.Artifact) (string, error), m *telemetry.Metrics, traces trace.Tracer) *publisher {
+	return &publisher{sinks: sinks, digest: digest, metrics: m, clock: stopwatch{m, traces}, verdicts: deaf(), pace: usualPace, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		declared: map[sink.Owner]map[place]bool{}, owners: map[string]*owned{}, items: map[slot]*item{}, dirty: map[slot]bool{}, heard: map[slot]bool{}, events: events[slot]{},
 		claims: map[spot]map[slot]bool{}, sought: map[string]bool{}}
 }
@@ -193,7 +192,7 @@ func (p *publisher) hand(w work) {
 			p.want(slot{bindingOf(c.Target), sinkOf(a.ID), a.ID}, a, a.Rank)
 		}
 	}
-	p.happened(w.changes, w.at)
+	p.happened(w.changes, w.event)
 	signal(p.wake)
 }
 

@@ -72,7 +72,7 @@ func newMetrics(t testing.TB) *telemetry.Metrics {
 }
 
 func (n *notebook) publisher(t testing.TB) *publisher {
-	p := newPublisher(map[string]Sink{SinkCluster: n}, func(a translators.Artifact) (string, error) { return fmt.Sprint(a.Payload), nil }, newMetrics(t))
+	p := newPublisher(map[string]Sink{SinkCluster: n}, func(a translators.Artifact) (string, error) { return fmt.Sprint(a.Payload), nil }, newMetrics(t), telemetry.NoTraces())
 	p.pace.workers = 1 // so that the order within a rank is told
 	return p
 }

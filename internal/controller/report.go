@@ -83,10 +83,13 @@ func (l *loop) tell(id input.ID) {
 	}
 	delete(l.deferred, id)
 	t := topicReport(id)
-	exists, begins := l.writer.said(t), l.begins(id)
+	exists, event := l.writer.said(t), l.events.take(id)
 	l.writer.want(t, saying{digestOf(timeless(status)), func(ctx context.Context) (string, error) {
-		begins()
-		return l.reports.put(ctx, t, status, exists, isSMI(id.Group))
+		ctx, ended := stopwatch{l.metrics, l.traces}.begins(ctx, event, telemetry.WriteReport, t.namespace+"/"+t.name)
+		event = cause{} // another attempt is no other write
+		version, err := l.reports.put(ctx, t, status, exists, isSMI(id.Group))
+		ended(err)
+		return version, err
 	}})
 	if isSMI(id.Group) {
 		l.conditions(src, foremost(conditions))

@@ -155,7 +155,7 @@ func (p *publisher) do(ctx context.Context, t task) bool {
 	if !p.stands(t) {
 		return false
 	}
-	p.begins(t.slot)
+	ctx, ended := p.begins(ctx, t.slot)
 	bounded, cancel := context.WithTimeout(ctx, p.pace.timeout)
 	defer cancel()
 	var wrote bool
@@ -165,6 +165,7 @@ func (p *publisher) do(ctx context.Context, t task) bool {
 	} else {
 		wrote, err = p.sinks[t.sink].Delete(bounded, t.owner, t.id)
 	}
+	ended(err)
 	if err != nil && ctx.Err() != nil {
 		return true // it is the next leader's business
 	}

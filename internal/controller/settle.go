@@ -32,7 +32,7 @@ type retired struct {
 
 // settle hands on what a step of the engine changed: first to proxies, then to the
 // publisher.
-func (l *loop) settle(ctx context.Context, step engine.Step) {
+func (l *loop) settle(step engine.Step) {
 	var serve, write []translators.Change
 	for _, c := range step.Changed {
 		l.metrics.Changed(c.Target.Backend, c.Withheld)
@@ -44,7 +44,7 @@ func (l *loop) settle(ctx context.Context, step engine.Step) {
 		}
 	}
 	if len(write) > 0 {
-		l.publisher.hand(work{changes: write, early: !l.compiled, trace: trace.SpanContextFromContext(ctx), at: l.event})
+		l.publisher.hand(work{changes: write, early: !l.compiled, event: l.event})
 	}
 	for _, c := range serve { // before: what proxies say from now on is about this
 		if l.proxies != nil {
@@ -236,8 +236,8 @@ func (l *loop) serve(changes []translators.Change) {
 		return
 	}
 	l.unserved = nil
-	if !l.event.IsZero() {
-		l.metrics.Began(telemetry.WriteServed, time.Since(l.event))
+	if !l.event.at.IsZero() {
+		l.metrics.Began(telemetry.WriteServed, time.Since(l.event.at))
 	}
 	l.looked() // what was known of the proxies is out of date
 }
@@ -249,8 +249,8 @@ type trail struct {
 }
 
 // start begins the trace of a batch.
-func (l *loop) start(ctx context.Context, b feed.Batch) (context.Context, trace.Span) {
-	ctx, span := l.traces.Start(ctx, "batch", trace.WithTimestamp(b.At), trace.WithAttributes(attribute.Int("changes", len(b.Changes))))
+func (l *loop) start(b feed.Batch) trace.Span {
+	_, span := l.traces.Start(context.Background(), "batch", trace.WithTimestamp(b.At), trace.WithAttributes(attribute.Int("changes", len(b.Changes))))
 	if l.proxies != nil {
 		if l.pending.since.IsZero() {
 			l.pending.since = b.At
@@ -259,7 +259,7 @@ func (l *loop) start(ctx context.Context, b feed.Batch) (context.Context, trace.
 			l.pending.spans = append(l.pending.spans, span.SpanContext())
 		}
 	}
-	return ctx, span
+	return span
 }
 
 // acknowledged ends the traces of what proxies were told, once all have confirmed.
