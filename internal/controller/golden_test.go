@@ -146,7 +146,7 @@ func TestConditionsOfProxies(t *testing.T) {
 	var b strings.Builder
 	since := time.Unix(1, 0)
 	node := func(name, namespace string, inSync bool, refusals []xds.Nack) xds.NodeStatus {
-		return xds.NodeStatus{Node: name, Backend: "envoy", Namespace: namespace, Account: "web", Since: since, InSync: inSync, Refusals: refusals}
+		return xds.NodeStatus{Node: name, Backend: "envoy", Namespace: namespace, Account: "web", Since: since, Settled: inSync, Refusals: refusals}
 	}
 	refused := []xds.Nack{{Node: "p1", Time: time.Unix(2, 0), Text: "route: weights do not add up", Refs: []report.Ref{splitRef.At("spec.backends[0].weight")}}}
 	all := []translators.Artifact{{ID: vs, Audience: ir.Audience{Namespace: "shop"}}}

@@ -15,6 +15,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -41,19 +42,31 @@ type peers struct {
 	news   chan struct{}
 	others map[string]voice // by the names of their Leases
 	synced bool             // all others were heard once
+	// beats are the times that this replica said that it is there and heard itself, and so
+	// would have heard the others; due: it is to hear itself.
+	beats int
+	due   bool
 }
 
-// peerPace says how often a replica speaks (when there is something new, and when not), after
-// which time it is believed no longer, and after which nobody waits for it to come back.
-type peerPace struct{ soonest, latest, believed, gone time.Duration }
+// peerPace says how often a replica speaks: when there is something new, and when not;
+// when again where it could not; and after how many beats of this replica another one is
+// believed no longer, and is gone. While the API server is away there are no beats.
+type peerPace struct {
+	soonest, latest, again time.Duration
+	believed, gone         int
+}
 
-var usualPeerPace = peerPace{soonest: 500 * time.Millisecond, latest: 10 * time.Second, believed: 30 * time.Second, gone: time.Minute}
+var usualPeerPace = peerPace{soonest: 500 * time.Millisecond, latest: 10 * time.Second, again: 2 * time.Second, believed: 3, gone: 6}
 
-// voice is another replica, and when it was heard last, by the clock of this one.
+// voice is what another replica said last, and at which beat.
 type voice struct {
 	account
+	// mute: it says something, and it is not understood.
+	mute    bool
 	renewed string
-	at      time.Time
+	beat    int
+	uid     types.UID
+	version string
 }
 
 // proxiesKey is the label by which a replica finds the Leases of the others, and the
@@ -94,16 +107,18 @@ func (p *peers) tell(s xds.Status) {
 }
 
 // accounts are those of the others that are believed, in the order of their names; false
-// while it is not known who there is.
+// while it is not known who there is, or what one of them says.
 func (p *peers) accounts() (out []account, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	known = p.synced
 	for _, name := range slices.Sorted(maps.Keys(p.others)) {
-		if n := p.others[name]; time.Since(n.at) < p.pace.believed {
+		if n := p.others[name]; p.beats-n.beat < p.pace.believed {
 			out = append(out, n.account)
+			known = known && !n.mute
 		}
 	}
-	return out, p.synced
+	return out, known
 }
 
 // run speaks and listens until ctx ends. Then what this replica said is taken back.
@@ -131,11 +146,12 @@ func (p *peers) run(ctx context.Context) error {
 }
 
 // speak renews the Lease of this replica. What can happen: there is something new to
-// say; it is time to say that this replica is there; the end.
+// say, or it could not be said; it is time to say that this replica is there; the end.
 func (p *peers) speak(ctx context.Context) {
 	leases := p.client.CoordinationV1().Leases(p.namespace)
 	beat := time.NewTicker(p.pace.latest)
 	defer beat.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,13 +159,22 @@ func (p *peers) speak(ctx context.Context) {
 			return
 		case <-p.news:
 		case <-beat.C:
+			p.mu.Lock()
+			p.due = true
+			p.mu.Unlock()
 			p.bury(ctx, leases)
 		}
-		if err := p.write(ctx, leases); err != nil && ctx.Err() == nil {
-			p.log.Warn("the other replicas are not told of the proxies of this one", "error", err)
+		rest, err := p.pace.soonest, p.write(ctx, leases)
+		if err != nil && ctx.Err() == nil {
+			if !failing {
+				p.log.Warn("the other replicas are not told of the proxies of this one", "error", err)
+			}
+			rest = p.pace.again
+			signal(p.news)
 		}
+		failing = err != nil
 		select {
-		case <-time.After(p.pace.soonest):
+		case <-time.After(rest):
 		case <-ctx.Done():
 		}
 	}
@@ -164,7 +189,9 @@ func (p *peers) write(ctx context.Context, leases coordination.LeaseInterface) e
 	if err != nil {
 		return err
 	}
-	now, seconds := metav1.NowMicro(), int32(p.pace.believed.Seconds())
+	ctx, cancel := context.WithTimeout(ctx, p.pace.latest)
+	defer cancel()
+	now, seconds := metav1.NowMicro(), int32(p.pace.latest.Seconds())*int32(p.pace.believed)
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: p.name(), Namespace: p.namespace, Labels: map[string]string{proxiesKey: told}, Annotations: map[string]string{proxiesKey: said}},
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &p.identity, RenewTime: &now, LeaseDurationSeconds: &seconds},
@@ -191,20 +218,20 @@ func (p *peers) silence(leases coordination.LeaseInterface) {
 	}
 }
 
-// bury deletes the Leases of replicas that are gone for good, and has it looked anew
-// whether others are believed.
+// bury deletes the Leases of replicas that are gone for good, unless they have spoken
+// since, and has it looked anew whether others are believed.
 func (p *peers) bury(ctx context.Context, leases coordination.LeaseInterface) {
-	var gone []string
+	gone := map[string]metav1.DeleteOptions{}
 	p.mu.Lock()
 	for name, n := range p.others {
-		if time.Since(n.at) > p.pace.gone {
-			gone = append(gone, name)
+		if p.beats-n.beat >= p.pace.gone {
+			gone[name] = metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &n.uid, ResourceVersion: &n.version}}
 		}
 	}
 	some := len(p.others) > 0
 	p.mu.Unlock()
-	for _, name := range gone {
-		if err := leases.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	for name, as := range gone {
+		if err := leases.Delete(ctx, name, as); err != nil && !apierrors.IsNotFound(err) {
 			p.log.Debug("the Lease of a replica that is gone stays", "lease", name, "error", err)
 		}
 	}
@@ -213,36 +240,49 @@ func (p *peers) bury(ctx context.Context, leases coordination.LeaseInterface) {
 	}
 }
 
-// hear takes down what another replica says.
+// hear takes down what another replica says, and that this one is heard.
 func (p *peers) hear(o any) {
 	lease, ok := o.(*coordinationv1.Lease)
-	if !ok || lease.Name == p.name() {
+	if !ok {
+		return
+	}
+	if lease.Name == p.name() {
+		p.mu.Lock()
+		if p.due {
+			p.due = false
+			p.beats++
+		}
+		p.mu.Unlock()
 		return
 	}
 	said, err := unpacked(lease.Annotations[proxiesKey])
 	if err != nil {
 		p.log.Warn("a replica is not understood", "lease", lease.Name, "error", err)
 	}
-	renewed := fmt.Sprint(lease.Spec.RenewTime)
 	p.mu.Lock()
 	was, known := p.others[lease.Name]
-	now := voice{said, renewed, time.Now()}
-	if known && was.renewed == renewed {
-		now.at = was.at // it is only listed anew
+	now := voice{said, err != nil, fmt.Sprint(lease.Spec.RenewTime), p.beats, lease.UID, lease.ResourceVersion}
+	if known && was.renewed == now.renewed {
+		now.beat = was.beat // it is only listed anew
 	}
 	p.others[lease.Name] = now
 	p.mu.Unlock()
-	if !known || !was.same(said) {
+	if !known || was.mute != now.mute || !was.same(said) {
 		p.heard()
 	}
 }
 
-// miss forgets another replica.
+// miss forgets another replica. Who took this one for gone is told otherwise.
 func (p *peers) miss(o any) {
 	if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = last.Obj
 	}
-	if lease, ok := o.(*coordinationv1.Lease); ok {
+	lease, ok := o.(*coordinationv1.Lease)
+	switch {
+	case !ok:
+	case lease.Name == p.name():
+		signal(p.news)
+	default:
 		p.mu.Lock()
 		delete(p.others, lease.Name)
 		p.mu.Unlock()

@@ -21,9 +21,10 @@ type proxies struct {
 	metrics *telemetry.Metrics
 	// peers are the other replicas; nil: there are none.
 	peers neighbours
-	// now is the status of this replica, with the proxies of all others; unheard: there may be
-	// others that are not known of yet.
+	// now is the status of this replica, and others are the accounts of all others; unheard:
+	// there is more to be known than they say.
 	now     xds.Status
+	others  []account
 	unheard bool
 	// confirmed: since this was made of the object, a moment came in which every
 	// proxy concerned had acknowledged everything. A proxy that connects later gets
@@ -31,8 +32,9 @@ type proxies struct {
 	confirmed map[claim]bool
 	// refusals in force, by the object that they are about, and within by the proxy.
 	refusals map[report.Ref]map[string]refusal
-	// edited are objects of which other things are made since all replicas had the same.
-	edited map[report.Ref]bool
+	// edited is of what other things are made since all replicas had the same, with the
+	// shares in which something was taken away then.
+	edited map[claim]map[uint8]bool
 }
 
 // claim is what a binding whose mesh is served by xDS has of an object.
@@ -41,35 +43,56 @@ type claim struct {
 	binding string
 }
 
-// refusal is what a proxy says of a response that it did not take.
-type refusal struct{ backend, text, field string }
+// refusal is what a proxy says of a response that it did not take, and of which other
+// replica it is; of this one where that is negative.
+type refusal struct {
+	backend, text, field string
+	of                   int
+}
 
 func newProxies(s Server, m *telemetry.Metrics) *proxies {
-	return &proxies{server: s, metrics: m, confirmed: map[claim]bool{}, refusals: map[report.Ref]map[string]refusal{}, edited: map[report.Ref]bool{}}
+	return &proxies{server: s, metrics: m, confirmed: map[claim]bool{}, refusals: map[report.Ref]map[string]refusal{}, edited: map[claim]map[uint8]bool{}}
 }
 
 // changed notes that other things are made of objects now: what was said of the
 // former does not hold for them.
 func (p *proxies) changed(c translators.Change) {
+	removed := map[uint8]bool{}
+	for _, s := range c.Remove {
+		removed[xds.Share(s.ID.Name)] = true
+	}
 	for _, a := range c.Put {
 		for _, r := range a.Refs {
-			delete(p.confirmed, claim{r.Object(), bindingOf(c.Target)})
+			key := claim{r.Object(), bindingOf(c.Target)}
+			delete(p.confirmed, key)
 			delete(p.refusals, r.Object())
 			if p.peers != nil {
-				p.edited[r.Object()] = true
+				p.edit(key, removed)
 			}
 		}
 	}
 }
 
+// edit notes that something else is made of an object. Shares in which something was
+// taken away before and others may still have it are kept.
+func (p *proxies) edit(key claim, removed map[uint8]bool) {
+	if len(p.edited[key]) == 0 {
+		p.edited[key] = removed // which nobody changes
+		return
+	}
+	all := maps.Clone(removed)
+	maps.Copy(all, p.edited[key])
+	p.edited[key] = all
+}
+
 // look asks the server how things are. It returns the objects of which a proxy
 // refuses something, or no longer does, and what else is otherwise.
 func (p *proxies) look() (concerned []report.Ref, d difference) {
-	was, unheard := p.now, p.unheard
+	was, others, unheard := p.now, p.others, p.unheard
 	p.now = p.server.Status()
 	p.count(was)
 	p.consult()
-	if d = compare(was, p.now); unheard != p.unheard {
+	if d = max(compare(was, p.now), compareOthers(others, p.others)); unheard != p.unheard {
 		d = company
 	}
 	if d == none {
@@ -79,7 +102,12 @@ func (p *proxies) look() (concerned []report.Ref, d difference) {
 	p.refusals = map[report.Ref]map[string]refusal{}
 	for _, n := range p.now.Nodes {
 		for _, r := range n.Refusals {
-			p.hear(n, r)
+			p.hear(n.Node, refusal{n.Backend, r.Text, "", -1}, r.Refs)
+		}
+	}
+	for i, a := range p.others {
+		for _, r := range a.Refusals {
+			p.hear(r.Node, refusal{r.Backend, r.Text, "", i}, r.Refs)
 		}
 	}
 	for o, by := range p.refusals {
@@ -95,53 +123,45 @@ func (p *proxies) look() (concerned []report.Ref, d difference) {
 	return concerned, d
 }
 
-// consult tells the other replicas of the proxies of this one, and adds theirs.
+// consult tells the other replicas of the proxies of this one, and hears of theirs.
 func (p *proxies) consult() {
 	if p.peers == nil {
 		return
 	}
 	p.peers.tell(p.now)
-	accounts, known := p.peers.accounts()
-	p.unheard = !known
-	behind := false
-	for _, a := range accounts {
-		p.now.Nodes = append(p.now.Nodes, p.elsewhere(a)...)
-		behind = behind || !maps.Equal(a.Served, p.now.Served)
-	}
-	if !behind {
-		clear(p.edited)
-	}
+	var known bool
+	p.others, known = p.peers.accounts()
+	p.unheard = !known || slices.ContainsFunc(p.others, func(a account) bool { return a.More })
 }
 
-// elsewhere are the proxies of another replica. Where that has something else for them than
-// this one, they have yet to get what is meant; and what they refuse of objects that were
-// edited since may be what was made of those before.
-func (p *proxies) elsewhere(a account) (out []xds.NodeStatus) {
-	for _, g := range a.Proxies {
-		g.InSync = g.InSync && a.Served[g.Backend] == p.now.Served[g.Backend]
-		out = append(out, xds.NodeStatus{Node: otherReplica, Backend: g.Backend, Namespace: g.Namespace, Account: g.Account, InSync: g.InSync})
+// agrees reports whether another replica has the same for its proxies as this one: of
+// all, or of artifacts and of what was taken away when they were made.
+func (p *proxies) agrees(a account, backend string, artifacts []translators.Artifact, removed map[uint8]bool) bool {
+	own, here := p.now.Served[backend]
+	theirs, there := a.Served[backend]
+	if !here || !there {
+		return false
 	}
-	for _, r := range a.Refusals {
-		refs := r.Refs
-		if a.Served[r.Backend] != p.now.Served[r.Backend] {
-			refs = slices.DeleteFunc(slices.Clone(refs), func(ref report.Ref) bool { return p.edited[ref.Object()] })
+	for share := range removed {
+		if own[share] != theirs[share] {
+			return false
 		}
-		out = append(out, xds.NodeStatus{Node: r.Node, Backend: r.Backend, InSync: true, Refusals: []xds.Nack{{Text: r.Text, Refs: refs}}})
 	}
-	return out
+	return !slices.ContainsFunc(artifacts, func(a translators.Artifact) bool {
+		share := xds.Share(a.ID.Name)
+		return own[share] != theirs[share]
+	})
 }
-
-// otherReplica stands for the names of proxies that another replica did not give.
-const otherReplica = "(of another replica)"
 
 // hear takes down what a proxy refuses; of an object it is what it said last.
-func (p *proxies) hear(n xds.NodeStatus, r xds.Nack) {
-	for _, ref := range r.Refs {
+func (p *proxies) hear(node string, r refusal, refs []report.Ref) {
+	for _, ref := range refs {
 		o := ref.Object()
 		if p.refusals[o] == nil {
 			p.refusals[o] = map[string]refusal{}
 		}
-		p.refusals[o][n.Node] = refusal{n.Backend, r.Text, ref.Field}
+		r.field = ref.Field
+		p.refusals[o][node] = r
 	}
 }
 
@@ -183,7 +203,7 @@ func compare(a, b xds.Status) difference {
 	}
 	alike := func(a, b xds.Nack) bool { return a.Text == b.Text && slices.Equal(a.Refs, b.Refs) }
 	for i, n := range a.Nodes {
-		if n.InSync != b.Nodes[i].InSync || !slices.EqualFunc(n.Refusals, b.Nodes[i].Refusals, alike) {
+		if n.Settled != b.Nodes[i].Settled || !slices.EqualFunc(n.Refusals, b.Nodes[i].Refusals, alike) {
 			return answers
 		}
 	}
@@ -193,26 +213,52 @@ func compare(a, b xds.Status) difference {
 	return none
 }
 
+// compareOthers says what is otherwise with other replicas.
+func compareOthers(a, b []account) difference {
+	if slices.EqualFunc(a, b, account.same) {
+		return none
+	}
+	who := func(all []account) map[proxyGroup]bool {
+		out := map[proxyGroup]bool{}
+		for _, a := range all {
+			for _, g := range a.Proxies {
+				g.InSync = false
+				out[g] = true
+			}
+		}
+		return out
+	}
+	if !maps.Equal(who(a), who(b)) {
+		return company
+	}
+	return answers
+}
+
 // programmed says whether artifacts are in force at the proxies that they are for.
+// Where another replica has something else for its proxies than this one, they have yet
+// to get what is meant; and what they refuse of an object that was edited since may be
+// what was made of that before.
 func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.Artifact) condition {
 	const kind = v1alpha1.ConditionProgrammed
-	if by := p.refusals[ref]; len(by) > 0 {
-		if node, r, ok := firstRefusal(by, b.backend); ok {
-			field := ""
-			if r.field != "" {
-				field = r.field + ": "
-			}
-			return fails(kind, reasonRejected, fmt.Sprintf("%sproxy %s refuses what is made of it: %s", field, node, r.text))
-		}
-	}
 	key := claim{ref, b.binding}
-	concerned, quiet := 0, true
-	for _, n := range p.now.Nodes {
-		if n.Backend != b.backend || !forOne(artifacts, n) {
-			continue
+	removed, edited := p.edited[key]
+	agree := make([]bool, len(p.others))
+	for i, a := range p.others {
+		agree[i] = p.agrees(a, b.backend, artifacts, removed)
+	}
+	former := func(r refusal) bool { return r.of >= 0 && edited && !agree[r.of] }
+	if node, r, ok := firstRefusal(p.refusals[ref], b.backend, former); ok {
+		field := ""
+		if r.field != "" {
+			field = r.field + ": "
 		}
-		concerned++
-		quiet = quiet && n.InSync
+		return fails(kind, reasonRejected, fmt.Sprintf("%sproxy %s refuses what is made of it: %s", field, node, r.text))
+	}
+	concerned, quiet := p.everyone(b.backend, func(who ir.Identity) bool {
+		return slices.ContainsFunc(artifacts, func(a translators.Artifact) bool { return a.Audience.Includes(who) })
+	}, func(i int) bool { return agree[i] })
+	if !p.unheard && !slices.Contains(agree, false) {
+		delete(p.edited, key)
 	}
 	switch {
 	case p.unheard:
@@ -227,34 +273,53 @@ func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.
 	return holds(kind, reasonProgrammed, "every connected proxy that it is for has acknowledged it")
 }
 
+// everyone counts proxies of a back end among all replicas, and says whether they have
+// what is meant; those of another replica may where that agrees. Alike ones of another
+// replica count once.
+func (p *proxies) everyone(backend string, among func(ir.Identity) bool, agrees func(other int) bool) (n int, quiet bool) {
+	quiet = true
+	for _, node := range p.now.Nodes {
+		if node.Backend == backend && among(ir.Identity{Namespace: node.Namespace, Account: node.Account}) {
+			n++
+			quiet = quiet && node.Settled
+		}
+	}
+	for i, a := range p.others {
+		for _, g := range a.Proxies {
+			if g.Backend == backend && among(ir.Identity{Namespace: g.Namespace, Account: g.Account}) {
+				n++
+				quiet = quiet && g.InSync && agrees(i)
+			}
+		}
+	}
+	return n, quiet
+}
+
+// whole counts all proxies of a back end, and says whether they have all that it has.
+func (p *proxies) whole(backend string) (n int, quiet bool) {
+	return p.everyone(backend, func(ir.Identity) bool { return true }, func(i int) bool {
+		theirs, there := p.others[i].Served[backend]
+		own, here := p.now.Served[backend]
+		return here && there && own == theirs
+	})
+}
+
 // firstRefusal is that of the proxy whose name comes first, so that it stays the
-// same one.
-func firstRefusal(by map[string]refusal, backend string) (node string, r refusal, ok bool) {
+// same one, of those that are not left out.
+func firstRefusal(by map[string]refusal, backend string, out func(refusal) bool) (node string, r refusal, ok bool) {
 	for n, one := range by {
-		if one.backend == backend && (!ok || cmp.Less(n, node)) {
+		if one.backend == backend && !out(one) && (!ok || cmp.Less(n, node)) {
 			node, r, ok = n, one, true
 		}
 	}
 	return node, r, ok
 }
 
-// forOne reports whether any of some artifacts is for a proxy.
-func forOne(artifacts []translators.Artifact, n xds.NodeStatus) bool {
-	who := ir.Identity{Namespace: n.Namespace, Account: n.Account}
-	return slices.ContainsFunc(artifacts, func(a translators.Artifact) bool { return a.Audience.Includes(who) })
-}
-
 // all says whether everything that a back end has is in force at its proxies. Once
 // it was it stays so until one refuses something: what is under way is said of objects.
 func (p *proxies) all(backend string) condition {
 	const kind = v1alpha1.ConditionProgrammed
-	n, quiet := 0, true
-	for _, node := range p.now.Nodes {
-		if node.Backend == backend {
-			n++
-			quiet = quiet && node.InSync
-		}
-	}
+	n, quiet := p.whole(backend)
 	if p.unheard {
 		return unknown(reasonPending, "the other replicas are not heard yet")
 	}
@@ -262,7 +327,7 @@ func (p *proxies) all(backend string) condition {
 		return unknown(reasonNoProxies, "no proxy is connected")
 	}
 	for _, by := range p.refusals {
-		if _, _, ok := firstRefusal(by, backend); ok {
+		if _, _, ok := firstRefusal(by, backend, func(refusal) bool { return false }); ok {
 			return fails(kind, reasonRejected, "proxies refuse something; the reports on objects say what")
 		}
 	}
@@ -275,9 +340,7 @@ func (p *proxies) all(backend string) condition {
 // forget drops what is known of an object that is gone.
 func (p *proxies) forget(ref report.Ref) {
 	delete(p.refusals, ref)
-	for c := range p.confirmed {
-		if c.ref == ref {
-			delete(p.confirmed, c)
-		}
-	}
+	of := func(c claim) bool { return c.ref == ref }
+	maps.DeleteFunc(p.confirmed, func(c claim, _ bool) bool { return of(c) })
+	maps.DeleteFunc(p.edited, func(c claim, _ map[uint8]bool) bool { return of(c) })
 }

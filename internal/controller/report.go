@@ -195,6 +195,8 @@ func (l *loop) programming(ref report.Ref, b service, artifacts []translators.Ar
 		return fails(kind, reasonWithheld, "nothing of the binding's output may be applied: what closes another workload cannot be said")
 	case served(bound.Target) && l.proxies == nil:
 		return unknown(reasonNoProxies, "this replica serves no proxies")
+	case served(bound.Target) && len(l.unserved) > 0:
+		return unknown(reasonPending, "proxies could not be given what changed last; the log says why")
 	case served(bound.Target):
 		return l.proxies.programmed(ref, b, artifacts)
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/meshknot/meshknot/translators"
@@ -16,7 +17,10 @@ const (
 )
 
 // served reports whether proxies get a target's output by xDS.
-func served(t translators.Target) bool { return t.Backend == "envoy" || t.Backend == "grpc" }
+func served(t translators.Target) bool { return slices.Contains(proxied[:], t.Backend) }
+
+// proxied are the back ends that are told what they need over xDS.
+var proxied = [...]string{"envoy", "grpc"}
 
 // sinkOf is the sink that an artifact goes to.
 func sinkOf(id translators.ID) string {

@@ -267,12 +267,15 @@ func (l *loop) acknowledged() {
 	if l.pending.since.IsZero() {
 		return
 	}
-	for _, n := range l.proxies.now.Nodes {
-		if !n.InSync {
+	proxies := 0
+	for _, backend := range proxied {
+		n, quiet := l.proxies.whole(backend)
+		if !quiet {
 			return
 		}
+		proxies += n
 	}
-	if len(l.proxies.now.Nodes) > 0 {
+	if proxies > 0 {
 		l.metrics.Acknowledged(time.Since(l.pending.since))
 		var links []trace.Link
 		for _, s := range l.pending.spans {

@@ -27,9 +27,9 @@ type Status struct {
 	Nacks uint64 `json:"nacks"`
 	// LastNack is the newest refusal of all.
 	LastNack *Nack `json:"lastNack,omitempty"`
-	// Served stands, by back end, for all that there is for its proxies. Replicas that
-	// have the same agree on it.
-	Served map[string]string `json:"served,omitempty"`
+	// Served stands, by back end, for what its proxies are given; nil while something
+	// else is meant already.
+	Served map[string]Shares `json:"-"`
 	// Nodes are the proxies connected, sorted by ID.
 	Nodes []NodeStatus `json:"nodes"`
 }
@@ -44,7 +44,9 @@ type NodeStatus struct {
 	Since     time.Time `json:"since"`
 	// InSync: something was sent, all of it was accepted, and nothing newer is there
 	// of what the proxy asked for.
-	InSync   bool         `json:"inSync"`
+	InSync bool `json:"inSync"`
+	// Settled: so it is but for endpoints, which come and go all the time.
+	Settled  bool         `json:"-"`
 	Acks     uint64       `json:"acks"`
 	Nacks    uint64       `json:"nacks"`
 	Types    []TypeStatus `json:"types"`
@@ -251,13 +253,17 @@ func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.total
-	out.Ready, out.Revision, out.Nodes, out.Served = ready, s.revision, []NodeStatus{}, map[string]string{}
-	for backend, store := range s.stores {
-		out.Served[backend] = store.version()
+	out.Ready, out.Revision, out.Nodes, out.Served = ready, s.revision, []NodeStatus{}, nil
+	more := s.more()
+	if !more.policy {
+		out.Served = map[string]Shares{}
+		for backend, store := range s.stores {
+			out.Served[backend] = store.served()
+		}
 	}
 	for st := range s.streams {
 		if st.schedule != nil {
-			n := st.status(len(s.late) > 0)
+			n := st.status(more)
 			n.Refusals = s.refusals(st)
 			out.Nodes = append(out.Nodes, n)
 		}
@@ -268,9 +274,22 @@ func (s *Server) Status() Status {
 	return out
 }
 
-func (st *stream) status(more bool) NodeStatus {
+// meant is what the stores do not have yet: something, and something else than endpoints.
+type meant struct{ some, policy bool }
+
+func (s *Server) more() meant {
+	out := meant{some: len(s.late) > 0}
+	for at := range s.late {
+		if out.policy = at.kind != endpoints; out.policy {
+			break
+		}
+	}
+	return out
+}
+
+func (st *stream) status(more meant) NodeStatus {
 	n := NodeStatus{Node: st.node, Backend: st.role.backend, Namespace: st.role.namespace, Account: st.role.account,
-		Delta: !st.sotw, Since: st.since, InSync: !more && st.inSync(), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
+		Delta: !st.sotw, Since: st.since, InSync: !more.some && st.inSync(), Settled: !more.policy && st.inSync(endpoints), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
 	for _, sub := range st.schedule.subs {
 		if sub != nil && sub.status.Sent != "" {
 			n.Types = append(n.Types, sub.status)
@@ -280,14 +299,20 @@ func (st *stream) status(more bool) NodeStatus {
 	return n
 }
 
-// inSync is NodeStatus.InSync, as far as the stores go.
-func (st *stream) inSync() bool {
-	if st.schedule == nil || !st.schedule.quiet() {
+// inSync is NodeStatus.InSync, as far as the stores go, whatever is with some kinds.
+func (st *stream) inSync(but ...kind) bool {
+	if st.schedule == nil {
 		return false
 	}
 	sent := false
 	for _, sub := range st.schedule.subs {
-		if sub == nil || sub.status.Sent == "" {
+		if sub == nil || slices.Contains(but, sub.kind) {
+			continue
+		}
+		if !sub.idle() {
+			return false
+		}
+		if sub.status.Sent == "" {
 			continue
 		}
 		sent = true

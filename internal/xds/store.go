@@ -29,7 +29,8 @@ type shelf struct {
 	// what a role sees can be listed without looking at what it does not see.
 	byAudience map[ir.Audience][]uint32
 	wild       []uint32 // slots of those interested in everything, sorted
-	sum        uint64   // of all hashes; replicas agree on it
+	sum        uint64   // of all hashes
+	shares     Shares
 }
 
 // entry is what there is of a name.
@@ -56,15 +57,6 @@ func (s *store) isReady() bool {
 	default:
 		return false
 	}
-}
-
-// version stands for all that there is.
-func (s *store) version() string {
-	var all uint64
-	for k := range s.kinds {
-		all = all*31 + s.kinds[k].sum
-	}
-	return versionOf(all)
 }
 
 // join gives a stream a slot, leave takes it back.
@@ -272,6 +264,7 @@ func (s *shelf) place(id uint32, a ir.Audience, r *resource) ([]*resource, bool)
 	if found {
 		old = before[i]
 		s.sum -= old.hash
+		s.shares[Share(e.name)] -= old.weight()
 	}
 	switch {
 	case r != nil && found:
@@ -288,6 +281,7 @@ func (s *shelf) place(id uint32, a ir.Audience, r *resource) ([]*resource, bool)
 	}
 	if r != nil {
 		s.sum += r.hash
+		s.shares[Share(e.name)] += r.weight()
 	}
 	return before, !same(old, r)
 }
