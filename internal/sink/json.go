@@ -238,7 +238,7 @@ func (p *jsonPrinter) long(fd protoreflect.FieldDescriptor, list protoreflect.Li
 			return q.err
 		}
 		if cap(p.b)-len(p.b) < len(q.b) {
-			p.b = slices.Grow(p.b, len(q.b)*(n/share+1)) // the rest will be about as long
+			p.b = slices.Grow(p.b, max(len(q.b), len(p.b))) // twice the room: how long the rest is, no share tells
 		}
 		p.b = append(p.b, q.b...)
 	}

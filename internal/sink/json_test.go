@@ -116,6 +116,24 @@ func TestJSONIsTheLibrarys(t *testing.T) {
 	}
 }
 
+// One long element of a long list takes no more room than it needs, wherever it stands.
+func TestJSONRoomForALongList(t *testing.T) {
+	for _, at := range []int{0, 5000, 9999} {
+		list := &hcmv3.HttpConnectionManager{}
+		for range 10_000 {
+			list.HttpFilters = append(list.HttpFilters, &hcmv3.HttpFilter{Name: "f"})
+		}
+		list.HttpFilters[at].Name = strings.Repeat("f", 1<<20)
+		var p jsonPrinter
+		if err := p.message(list.ProtoReflect(), ""); err != nil {
+			t.Fatal(err)
+		}
+		if cap(p.b) > 3*len(p.b) {
+			t.Errorf("element %d: %d bytes have room for %d", at, len(p.b), cap(p.b))
+		}
+	}
+}
+
 // What cannot be printed is an error that names it, wherever it stands.
 func TestJSONNamesWhatItCannotPrint(t *testing.T) {
 	bad := &anypb.Any{TypeUrl: "nobody/knows.it"}
@@ -127,6 +145,21 @@ func TestJSONNamesWhatItCannotPrint(t *testing.T) {
 		err := JSON(&bytes.Buffer{}, artifacts, 0)
 		if err == nil || !strings.Contains(err.Error(), "name 70") || !strings.Contains(err.Error(), "knows.it") {
 			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
+func BenchmarkJSONLongList(b *testing.B) {
+	list := &hcmv3.HttpConnectionManager{}
+	for i := range 10_000 {
+		list.HttpFilters = append(list.HttpFilters, &hcmv3.HttpFilter{Name: fmt.Sprint("filter ", i), ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{
+			ConfigDiscovery: &corev3.ExtensionConfigSource{TypeUrls: []string{strings.Repeat("t", 500)}}}})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var p jsonPrinter
+		if err := p.message(list.ProtoReflect(), ""); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -81,9 +81,7 @@ func (r *reading) one(data []byte, typed map[string]bool) Object {
 	}
 	r.known(e, group, version, schemas)
 	for _, found := range r.found { // of one object there is one
-		o := found[0].object
-		o.Leaves = nil
-		return o
+		return found[0].object
 	}
 	return Object{}
 }

@@ -11,9 +11,8 @@ import (
 
 // decoded is what a schema made of an object.
 type decoded struct {
-	leaves []string
-	value  any
-	found  report.Report
+	value any
+	found report.Report
 	// err says why the object does not fit the schema's Wire type.
 	err error
 }
@@ -21,7 +20,7 @@ type decoded struct {
 // decode makes an object's value, of what is not among the nodes without. It looks at
 // nothing but the object.
 func decode(n *node, id ID, s Schema, without map[*node]bool) *decoded {
-	out := &decoded{leaves: leaves(n)}
+	out := &decoded{}
 	d := Document{ID: id, Version: s.Version, JSON: n.json(without)}
 	if t := reflect.TypeOf(s.Wire); t != nil {
 		wire := reflect.New(pointed(t))

@@ -45,7 +45,7 @@ type Object struct {
 	// Leaves are the paths of all scalar fields (and empty lists and objects)
 	// as written, sorted: what has to be accounted for. What identifies the
 	// object (apiVersion, kind, metadata) is left out, and so is null, which
-	// says nothing.
+	// says nothing. A rejected object has none.
 	Leaves []string
 	// Rejected: the object is in error. It may close access, but must never
 	// open it or route. Value is what could be decoded and may be nil.
@@ -137,6 +137,8 @@ type Limits struct {
 	// Values is the number of scalars, lists and objects in all documents
 	// (default 8,000,000).
 	Values int
+	// PathBytes is the size of all Leaves in bytes (default 64 for each of Values).
+	PathBytes int64
 	// Depth is the nesting of one document (default 64).
 	Depth int
 	// Aliases is the number of YAML nodes that aliases expand to in one document

@@ -1,13 +1,53 @@
 package input
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/meshknot/meshknot/translators/report"
 )
 
-// leaves returns the paths of what a document says, sorted.
-func leaves(n *node) []string {
+// account lists the leaves of an object that is not in error. A path repeats all that it
+// is within, so a small document can have leaves beyond measure: where they and those
+// before them exceed the limit, the object is rejected and they are not made.
+func (r *reading) account(c *candidate) {
+	if c.object.Rejected {
+		return
+	}
 	var l leafList
+	l.document(c.node)
+	if l.size > r.limits.PathBytes-r.paths {
+		c.object.Rejected = true
+		r.add(report.LimitExceeded, c.home.at(""), c.object.Ref(""),
+			fmt.Sprintf("the paths of its fields and of those before them have more bytes than PathBytes = %d; it is not used", r.limits.PathBytes), "")
+		return
+	}
+	r.paths += l.size
+	c.object.Leaves = l.made(c.node)
+}
+
+// leafList finds the paths of what a document says. They are measured first: only those
+// that are kept become strings.
+type leafList struct {
+	path   []byte
+	number int
+	size   int64
+	out    []string // or nil, while they are measured
+}
+
+// made returns the paths, sorted. They have been measured.
+func (l *leafList) made(n *node) []string {
+	if l.number == 0 {
+		return nil
+	}
+	l.out = make([]string, 0, l.number)
+	l.document(n)
+	slices.Sort(l.out)
+	return l.out
+}
+
+func (l *leafList) document(n *node) {
 	for i, k := range n.keys {
 		if k.name != "apiVersion" && k.name != "kind" && k.name != "metadata" {
 			l.field(k.name)
@@ -15,18 +55,15 @@ func leaves(n *node) []string {
 			l.path = l.path[:0]
 		}
 	}
-	if len(l.out) == 0 {
-		return nil
-	}
-	out := append(make([]string, 0, len(l.out)), l.out...) // which is kept, without spare room
-	slices.Sort(out)
-	return out
 }
 
-// leafList collects paths. Only those that are kept become strings.
-type leafList struct {
-	path []byte
-	out  []string
+func (l *leafList) leaf() {
+	if l.out != nil {
+		l.out = append(l.out, string(l.path))
+		return
+	}
+	l.number++
+	l.size += int64(len(l.path))
 }
 
 // field and element go into a value, as Field and Element say it.
@@ -50,7 +87,7 @@ func (l *leafList) below(n *node) {
 		return
 	}
 	if len(n.items) == 0 {
-		l.out = append(l.out, string(l.path))
+		l.leaf()
 		return
 	}
 	end := len(l.path)

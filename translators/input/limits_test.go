@@ -2,12 +2,16 @@ package input
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/meshknot/meshknot/translators/report"
 )
 
 func TestLimits(t *testing.T) {
@@ -26,6 +30,8 @@ func TestLimits(t *testing.T) {
 		{"values at the limit", "a: [b, c]\n---\nd: e\n", Limits{Values: 10}, "", ""},
 		{"values above it", "a: [b, c]\n---\nd: e\n", Limits{Values: 9}, "Values = 9", "MK1009 2:1"},
 		{"values of JSON", "{\"a\": [1, 2]}\n---\n- 1\n", Limits{Values: 9}, "Values = 9", "MK1009 2:1"},
+		{"paths at the limit", start("a") + "spec: {service: x, backends: []}\n---\n" + start("b") + "spec: {share: 1}\n", Limits{PathBytes: 12 + 13 + 10}, "", ""},
+		{"paths above it", start("a") + "spec: {service: x, backends: []}\n---\n" + start("b") + "spec: {share: 1}\n", Limits{PathBytes: 12 + 13 + 9}, "PathBytes = 34", "MK1009 6:1"},
 		{"null documents", "--- ~\n--- ~\n--- ~\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"broken documents", "--- [\n--- [\n--- [\n--- [\n", Limits{Objects: 2}, "Objects = 2", "MK1009 0:0"},
 		{"depth at the limit", "a: [[b]]\n", Limits{Depth: 4}, "", ""},
@@ -65,6 +71,59 @@ func TestLimitOfBytes(t *testing.T) {
 		Options{Schemas: schemas(), Limits: Limits{TotalBytes: int64(2*len(start("a"))) + 1}})
 	if names(set.Objects) != "shop/a shop/b" || len(found) != 1 || !strings.Contains(found[0].Message, "TotalBytes") || found[0].At.File != "c" {
 		t.Errorf("%v and %v", set.Objects, found)
+	}
+}
+
+// An object whose paths have no room is rejected, and takes none from the others.
+func TestLimitOfPaths(t *testing.T) {
+	text := start("a") + "spec: {service: x, any: {" + strings.Repeat("k", 100) + ": [0, 0]}}\n---\n" + start("b") + "spec: {service: z}\n"
+	set, found := readText(text, Limits{PathBytes: 100})
+	if names(set.Objects) != "shop/b" || names(set.Rejected) != "shop/a" || len(found) != 1 {
+		t.Fatalf("%v, rejected %v, and %v", set.Objects, set.Rejected, found)
+	}
+	if set.Rejected[0].Leaves != nil || set.Rejected[0].Value == nil || !slices.Equal(set.Objects[0].Leaves, []string{"spec.service"}) {
+		t.Errorf("%+v and %+v", set.Rejected[0], set.Objects[0])
+	}
+	if _, found := readText(text, Limits{Values: math.MaxInt}); len(found) > 0 {
+		t.Errorf("without a limit: %v", found)
+	}
+}
+
+// Paths without measure are not made: neither those of an object that is rejected, nor
+// those beyond the limit, nor where nobody asks for them.
+func TestPathsWithoutMeasure(t *testing.T) {
+	long := `{"` + strings.Repeat("k", 10_000) + `":[0` + strings.Repeat(",0", 20_000) + `]}` // 200 MB of paths
+	document := func(spec string) string {
+		return `{"apiVersion":"split.example.io/v2","kind":"Split","metadata":{"name":"a"},"spec":` + spec + `}`
+	}
+	decoder := NewDecoder(Options{Schemas: schemas()})
+	for _, test := range []struct {
+		name, want string
+		read       func() report.Report
+	}{
+		{"rejected", "MK1002", func() report.Report {
+			_, found := readText(document(long), Limits{})
+			return found
+		}},
+		{"beyond the limit", "MK1009", func() report.Report {
+			_, found := readText(document(`{"any":`+long+`}`), Limits{PathBytes: 1 << 20})
+			return found
+		}},
+		{"of one object", "", func() report.Report {
+			_, found := decoder.Decode([]byte(document(`{"any":` + long + `}`)))
+			return found
+		}},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		found := test.read()
+		runtime.ReadMemStats(&after)
+		if made := after.TotalAlloc - before.TotalAlloc; made > 50<<20 {
+			t.Errorf("%s: %d MiB were allocated", test.name, made>>20)
+		}
+		if codes := told(found); len(codes) > 1 || len(codes) == 0 != (test.want == "") || len(codes) == 1 && !strings.HasPrefix(codes[0], test.want) {
+			t.Errorf("%s: found %v", test.name, found)
+		}
 	}
 }
 

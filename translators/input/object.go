@@ -156,7 +156,7 @@ func (r *reading) known(e entry, group, version string, schemas []Schema) {
 		}
 		d = decode(e.node, id, s, without)
 	}
-	o := Object{ID: id, Version: version, Leaves: d.leaves, Value: d.value}
+	o := Object{ID: id, Version: version, Value: d.value}
 	r.metadata(&e, &o)
 	r.accept(&e, &o, d)
 	o.Rejected = e.broken

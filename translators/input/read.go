@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,12 +27,14 @@ type Options struct {
 
 // withDefaults returns l with the documented value for each zero field.
 func (l Limits) withDefaults() Limits {
+	values := cmp.Or(l.Values, 8_000_000)
 	return Limits{
 		FileBytes:  cmp.Or(l.FileBytes, 16<<20),
 		TotalBytes: cmp.Or(l.TotalBytes, 256<<20),
 		Files:      cmp.Or(l.Files, 20_000),
 		Objects:    cmp.Or(l.Objects, 200_000),
-		Values:     cmp.Or(l.Values, 8_000_000),
+		Values:     values,
+		PathBytes:  cmp.Or(l.PathBytes, 64*min(int64(values), math.MaxInt64/64)),
 		Depth:      cmp.Or(l.Depth, 64),
 		Aliases:    cmp.Or(l.Aliases, 10_000),
 	}
@@ -60,6 +63,8 @@ type reading struct {
 	files, objects, values int
 	bytes                  int64
 	full                   bool
+	// paths are the bytes of all Leaves.
+	paths int64
 }
 
 // candidate is an object that was read, before it is known to be the only one

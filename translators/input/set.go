@@ -86,6 +86,7 @@ func (r *reading) finish() *Set {
 		kept := r.unique(id)
 		s.homes[id], s.documents[id] = kept[0].home, kept[0].node
 		for _, c := range kept {
+			r.account(&c)
 			if c.object.Rejected {
 				s.Rejected = append(s.Rejected, c.object)
 			} else {
