@@ -57,6 +57,7 @@ type app struct {
 
 // Main runs a command line and returns its exit status.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	collectLate()
 	root := Root(in, out, errw)
 	root.SetArgs(args)
 	err := root.Execute()
@@ -77,6 +78,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 // untilInterrupted returns a context that ends with the first interrupt, for
 // verbs that last. The second one ends the process, as the first does elsewhere.
 func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	collect(lasting)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -163,14 +162,6 @@ func (f *controllerFlags) audits() bool { return f.does(roleWriter) && f.audit >
 // most; later who asks for admission waits for whatever collects it.
 const atStart, afterwards = 20, 35
 
-// collect keeps garbage to a percentage of what is in use, unless the environment
-// says how much.
-func collect(percent int) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-}
-
 func (f *controllerFlags) run(ctx context.Context) error {
 	if err := f.check(); err != nil {
 		return err
@@ -179,9 +170,9 @@ func (f *controllerFlags) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	collect(atStart)
 	ctx, stop := untilInterrupted(ctx)
 	defer stop()
+	collect(atStart)
 	p := replica{controllerFlags: f, cfg: cfg}
 	if err := p.run(ctx); err != nil {
 		return status{exitCannot, err}
