@@ -26,22 +26,36 @@ type proxies struct {
 	now     xds.Status
 	others  []account
 	unheard bool
+	// standing of what was made of an object, by the binding whose mesh is served by xDS.
+	standing map[report.Ref]map[string]standing
+	// refusals in force, by the object that they are about, and within by the proxy.
+	refusals map[report.Ref]map[string]refusal
+}
+
+// standing is how far what was made of an object has come.
+type standing struct {
 	// confirmed: since this was made of the object, a moment came in which every
 	// proxy concerned had acknowledged everything. A proxy that connects later gets
 	// the same, and is no reason to take that back.
-	confirmed map[claim]bool
-	// refusals in force, by the object that they are about, and within by the proxy.
-	refusals map[report.Ref]map[string]refusal
-	// edited is of what other things are made since all replicas had the same, with the
-	// shares in which something was taken away then.
-	edited map[claim]map[uint8]bool
+	confirmed bool
+	// edited: it was made since all replicas had the same; taken are the shares in which
+	// something was taken away then.
+	edited bool
+	taken  shareSet
 }
 
-// claim is what a binding whose mesh is served by xDS has of an object.
-type claim struct {
-	ref     report.Ref
-	binding string
+// shareSet are some of the shares of what is served.
+type shareSet [4]uint64
+
+func (s *shareSet) add(share uint8) { s[share/64] |= 1 << (share % 64) }
+
+func (s *shareSet) addAll(more shareSet) {
+	for i, bits := range more {
+		s[i] |= bits
+	}
 }
+
+func (s *shareSet) has(share uint8) bool { return s[share/64]&(1<<(share%64)) != 0 }
 
 // refusal is what a proxy says of a response that it did not take, and of which other
 // replica it is; of this one where that is negative.
@@ -51,38 +65,41 @@ type refusal struct {
 }
 
 func newProxies(s Server, m *telemetry.Metrics) *proxies {
-	return &proxies{server: s, metrics: m, confirmed: map[claim]bool{}, refusals: map[report.Ref]map[string]refusal{}, edited: map[claim]map[uint8]bool{}}
+	return &proxies{server: s, metrics: m, standing: map[report.Ref]map[string]standing{}, refusals: map[report.Ref]map[string]refusal{}}
 }
 
 // changed notes that other things are made of objects now: what was said of the
 // former does not hold for them.
 func (p *proxies) changed(c translators.Change) {
-	removed := map[uint8]bool{}
+	var taken shareSet
 	for _, s := range c.Remove {
-		removed[xds.Share(s.ID.Name)] = true
+		taken.add(xds.Share(s.ID.Name))
 	}
 	for _, a := range c.Put {
 		for _, r := range a.Refs {
-			key := claim{r.Object(), bindingOf(c.Target)}
-			delete(p.confirmed, key)
 			delete(p.refusals, r.Object())
-			if p.peers != nil {
-				p.edit(key, removed)
-			}
+			p.edit(r.Object(), bindingOf(c.Target), taken)
 		}
 	}
 }
 
 // edit notes that something else is made of an object. Shares in which something was
-// taken away before and others may still have it are kept.
-func (p *proxies) edit(key claim, removed map[uint8]bool) {
-	if len(p.edited[key]) == 0 {
-		p.edited[key] = removed // which nobody changes
-		return
+// taken away before, and others may still have it, are kept.
+func (p *proxies) edit(ref report.Ref, binding string, taken shareSet) {
+	s := p.standing[ref][binding]
+	s.confirmed = false
+	if p.peers != nil {
+		s.edited = true
+		s.taken.addAll(taken)
 	}
-	all := maps.Clone(removed)
-	maps.Copy(all, p.edited[key])
-	p.edited[key] = all
+	p.stand(ref, binding, s)
+}
+
+func (p *proxies) stand(ref report.Ref, binding string, s standing) {
+	if p.standing[ref] == nil {
+		p.standing[ref] = map[string]standing{}
+	}
+	p.standing[ref][binding] = s
 }
 
 // look asks the server how things are. It returns the objects of which a proxy
@@ -134,23 +151,23 @@ func (p *proxies) consult() {
 	p.unheard = !known || slices.ContainsFunc(p.others, func(a account) bool { return a.More })
 }
 
-// agrees reports whether another replica has the same for its proxies as this one: of
-// all, or of artifacts and of what was taken away when they were made.
-func (p *proxies) agrees(a account, backend string, artifacts []translators.Artifact, removed map[uint8]bool) bool {
+// agrees reports whether another replica has the same for its proxies as this one, of
+// artifacts and of what was taken away when they were made.
+func (p *proxies) agrees(a account, backend string, artifacts []translators.Artifact, taken shareSet) bool {
 	own, here := p.now.Served[backend]
 	theirs, there := a.Served[backend]
 	if !here || !there {
 		return false
 	}
-	for share := range removed {
-		if own[share] != theirs[share] {
+	for _, a := range artifacts {
+		taken.add(xds.Share(a.ID.Name))
+	}
+	for share := range own {
+		if taken.has(uint8(share)) && own[share] != theirs[share] {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(artifacts, func(a translators.Artifact) bool {
-		share := xds.Share(a.ID.Name)
-		return own[share] != theirs[share]
-	})
+	return true
 }
 
 // hear takes down what a proxy refuses; of an object it is what it said last.
@@ -240,13 +257,12 @@ func compareOthers(a, b []account) difference {
 // what was made of that before.
 func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.Artifact) condition {
 	const kind = v1alpha1.ConditionProgrammed
-	key := claim{ref, b.binding}
-	removed, edited := p.edited[key]
+	s := p.standing[ref][b.binding]
 	agree := make([]bool, len(p.others))
 	for i, a := range p.others {
-		agree[i] = p.agrees(a, b.backend, artifacts, removed)
+		agree[i] = p.agrees(a, b.backend, artifacts, s.taken)
 	}
-	former := func(r refusal) bool { return r.of >= 0 && edited && !agree[r.of] }
+	former := func(r refusal) bool { return r.of >= 0 && s.edited && !agree[r.of] }
 	if node, r, ok := firstRefusal(p.refusals[ref], b.backend, former); ok {
 		field := ""
 		if r.field != "" {
@@ -258,18 +274,18 @@ func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.
 		return slices.ContainsFunc(artifacts, func(a translators.Artifact) bool { return a.Audience.Includes(who) })
 	}, func(i int) bool { return agree[i] })
 	if !p.unheard && !slices.Contains(agree, false) {
-		delete(p.edited, key)
+		s.edited, s.taken = false, shareSet{}
 	}
+	s.confirmed = s.confirmed || !p.unheard && concerned > 0 && quiet
+	p.stand(ref, b.binding, s)
 	switch {
 	case p.unheard:
 		return unknown(reasonPending, "the other replicas, which may have proxies that it is for, are not heard yet")
 	case concerned == 0:
 		return unknown(reasonNoProxies, "no proxy that it is for is connected")
-	case p.confirmed[key]:
-	case !quiet:
+	case !s.confirmed:
 		return unknown(reasonPending, "not every connected proxy that it is for has acknowledged it yet")
 	}
-	p.confirmed[key] = true
 	return holds(kind, reasonProgrammed, "every connected proxy that it is for has acknowledged it")
 }
 
@@ -340,7 +356,5 @@ func (p *proxies) all(backend string) condition {
 // forget drops what is known of an object that is gone.
 func (p *proxies) forget(ref report.Ref) {
 	delete(p.refusals, ref)
-	of := func(c claim) bool { return c.ref == ref }
-	maps.DeleteFunc(p.confirmed, func(c claim, _ bool) bool { return of(c) })
-	maps.DeleteFunc(p.edited, func(c claim, _ map[uint8]bool) bool { return of(c) })
+	delete(p.standing, ref)
 }

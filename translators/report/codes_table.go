@@ -28,7 +28,7 @@ var codes = []Row{
 		"Two documents have the same kind, namespace and name, and do not say the same. Which one a cluster would keep depends on the order of applying them. Neither is used.",
 		"remove or rename one of them"},
 	{LimitExceeded, Error, "The input exceeds a limit",
-		"Limits on size, number, nesting and YAML aliases keep a hostile or mistaken input from using up memory and time. What is over the limit is not read.",
+		"Limits on size, number, nesting and YAML aliases keep a hostile or mistaken input from using up memory and time. What is over the limit is not read, or not used.",
 		"split the input, or raise the limit if the input is trusted"},
 	{UnreadableFile, Error, "The path cannot be read",
 		"A file or directory that was named does not exist, may not be read, or could not be built by kustomize. A kustomization that needs the network or a plugin is not built. Nothing of it is known, so the result may lack policies.",
