@@ -76,6 +76,7 @@ func TestConditionsOfOtherReplicas(t *testing.T) {
 		{"the other replica is gone", "ex", false, true, nil, false},
 		{"it was edited, and something was taken away that the other replica still has", "fy", true, true, says("fx", true), true},
 		{"both are without", "fy", false, true, says("fy", true), false},
+		{"it was edited, and a replica to which proxies may go has what was before", "gy", true, true, []account{{Served: shares("fy")}}, false},
 	} {
 		server.status = xds.Status{Nodes: []xds.NodeStatus{own}, Served: shares(step.served), Revision: server.status.Revision + 1}
 		others.said, others.known = step.said, step.known
@@ -84,7 +85,7 @@ func TestConditionsOfOtherReplicas(t *testing.T) {
 			if step.taken {
 				edit.Remove = []translators.Slot{{ID: translators.ID{Type: vs.Type, Name: other}}}
 			}
-			p.changed(edit)
+			p.changed(edit, nil)
 		}
 		p.look()
 		c := p.programmed(splitRef, mesh, all)
@@ -92,6 +93,42 @@ func TestConditionsOfOtherReplicas(t *testing.T) {
 		fmt.Fprintf(&b, "%s\n  %s=%s %s: %s\n  binding: %s=%s %s: %s\n", step.name, c.Type, c.Status, c.Reason, c.Message, whole.Type, whole.Status, whole.Reason, whole.Message)
 	}
 	golden(t, "replicas.txt", b.String())
+}
+
+// What was edited is in force when all that came of the edit is, also where that does
+// not speak of the object any more; and an object of which nothing was said has nothing
+// to be taken back.
+func TestWhatAnEditTakesAway(t *testing.T) {
+	all := []translators.Artifact{{ID: vs, Audience: ir.Audience{Namespace: "shop"}}}
+	mesh := service{"edge", "envoy", ""}
+	server := &statusBoard{}
+	p := newProxies(server, newMetrics(t))
+	is := func(want string) {
+		t.Helper()
+		server.status.Revision++
+		p.look()
+		if c := p.programmed(splitRef, mesh, all); c.Reason != want {
+			t.Errorf("it is %s, not %s", c.Reason, want)
+		}
+	}
+	own := xds.NodeStatus{Node: "p1", Backend: "envoy", Namespace: "shop", Account: "web", Settled: true}
+	other := translators.Change{Target: translators.Target{Name: "edge", Backend: "envoy"}, Put: []translators.Artifact{{ID: translators.ID{Name: "other"}}}}
+	p.changed(other, []report.Ref{splitRef})
+	if len(p.standing) > 0 {
+		t.Errorf("%d objects have a standing of which nothing was said", len(p.standing))
+	}
+	server.status.Nodes = []xds.NodeStatus{own}
+	is(reasonProgrammed)
+	own.Settled = false
+	server.status.Nodes = []xds.NodeStatus{own}
+	p.changed(other, nil)
+	is(reasonProgrammed) // something else is under way
+	p.changed(other, []report.Ref{splitRef})
+	is(reasonPending)
+	p.forget(splitRef)
+	if len(p.standing) > 0 {
+		t.Error("what is gone has a standing")
+	}
 }
 
 // An account is read as it was written. However many proxies there are, and whatever they

@@ -171,7 +171,7 @@ func TestConditionsOfProxies(t *testing.T) {
 	} {
 		server.status.Nodes, server.status.Revision = step.nodes, server.status.Revision+1
 		if step.edit {
-			p.changed(translators.Change{Target: translators.Target{Name: "edge", Backend: "envoy"}, Put: []translators.Artifact{{ID: vs, Refs: []report.Ref{splitRef.At("spec")}}}})
+			p.changed(translators.Change{Target: translators.Target{Name: "edge", Backend: "envoy"}, Put: []translators.Artifact{{ID: vs, Refs: []report.Ref{splitRef.At("spec")}}}}, nil)
 		}
 		p.look()
 		c := p.programmed(splitRef, mesh, all)

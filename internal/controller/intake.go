@@ -50,6 +50,8 @@ func (l *loop) edit(c feed.Change) input.Edit {
 		s.losses = was.losses
 		if was.meta.UID == s.meta.UID && was.meta.Generation == s.meta.Generation {
 			s.since = was.since
+		} else {
+			l.edited = append(l.edited, s.ref())
 		}
 		if was.meta.UID != s.meta.UID && l.proxies != nil {
 			l.proxies.forget(s.ref())

@@ -104,6 +104,8 @@ type loop struct {
 	// event is the first one of the batch that is taken in, zero while there is none;
 	// events are those of sources that are not reported on yet.
 	event    cause
+	edited   []report.Ref // in that batch
+	lookedAt time.Time    // at proxies
 	events   events[input.ID]
 	unserved []translators.Change // that the server did not take
 	pending  trail
@@ -233,6 +235,7 @@ func (l *loop) batch(b feed.Batch) {
 		l.bind()
 	}
 	l.settle(l.world.apply(edits))
+	l.edited = nil
 	if !l.compiled {
 		l.begin()
 	}
@@ -284,42 +287,6 @@ func (l *loop) written() {
 	}
 }
 
-// looked hears what proxies have done (4).
-func (l *loop) looked() {
-	if l.proxies == nil {
-		return
-	}
-	concerned, differs := l.proxies.look()
-	for _, r := range concerned {
-		l.again(idOf(r))
-	}
-	if differs >= answers {
-		for id, answer := range l.awaiting {
-			if answer || differs == company {
-				l.todo[id] = true
-			}
-		}
-		l.todoBindings = true
-	}
-	if differs > none {
-		l.acknowledged()
-	}
-}
-
-// How long proxies are not looked at after a look: while many of them answer, one
-// look hears them all. Where the last one made work it is done first.
-const (
-	shortRest = 20 * time.Millisecond
-	longRest  = time.Second
-)
-
-func (l *loop) rest() time.Duration {
-	if len(l.todo) > portion {
-		return longRest
-	}
-	return shortRest
-}
-
 // lead hears whether this replica writes (5).
 func (l *loop) lead(leading bool) {
 	l.leading = leading
@@ -329,6 +296,9 @@ func (l *loop) lead(leading bool) {
 		l.started = time.Now() // what is there has to be looked for, and what meshes say of it
 		clear(l.deferred)
 		clear(l.events) // of what another one has written
+		if l.proxies != nil {
+			clear(l.proxies.standing)
+		}
 		l.all()
 	} else {
 		l.unaudited()

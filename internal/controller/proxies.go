@@ -26,7 +26,8 @@ type proxies struct {
 	now     xds.Status
 	others  []account
 	unheard bool
-	// standing of what was made of an object, by the binding whose mesh is served by xDS.
+	// standing of what was made of an object, by the binding whose mesh is served by xDS;
+	// none where nothing was said of it since this replica leads.
 	standing map[report.Ref]map[string]standing
 	// refusals in force, by the object that they are about, and within by the proxy.
 	refusals map[report.Ref]map[string]refusal
@@ -69,30 +70,41 @@ func newProxies(s Server, m *telemetry.Metrics) *proxies {
 }
 
 // changed notes that other things are made of objects now: what was said of the
-// former does not hold for them.
-func (p *proxies) changed(c translators.Change) {
-	var taken shareSet
+// former does not hold for them. Of objects that were edited any of it may be, also
+// where it does not speak of them any more.
+func (p *proxies) changed(c translators.Change, edited []report.Ref) {
+	binding := bindingOf(c.Target)
+	var taken, all shareSet
 	for _, s := range c.Remove {
 		taken.add(xds.Share(s.ID.Name))
 	}
 	for _, a := range c.Put {
+		all.add(xds.Share(a.ID.Name))
 		for _, r := range a.Refs {
 			delete(p.refusals, r.Object())
-			p.edit(r.Object(), bindingOf(c.Target), taken)
+			p.edit(r.Object(), binding, taken)
 		}
+	}
+	all.addAll(taken)
+	for _, ref := range edited {
+		p.edit(ref, binding, all)
 	}
 }
 
-// edit notes that something else is made of an object. Shares in which something was
-// taken away before, and others may still have it, are kept.
+// edit notes that something else is made of an object of which something was said.
+// Shares in which something was taken away before, and others may still have it, are
+// kept.
 func (p *proxies) edit(ref report.Ref, binding string, taken shareSet) {
-	s := p.standing[ref][binding]
+	s, said := p.standing[ref][binding]
+	if !said {
+		return
+	}
 	s.confirmed = false
 	if p.peers != nil {
 		s.edited = true
 		s.taken.addAll(taken)
 	}
-	p.stand(ref, binding, s)
+	p.standing[ref][binding] = s
 }
 
 func (p *proxies) stand(ref report.Ref, binding string, s standing) {
@@ -224,6 +236,9 @@ func compare(a, b xds.Status) difference {
 			return answers
 		}
 	}
+	if !maps.Equal(a.Served, b.Served) {
+		return answers // others may have the same now, or no longer
+	}
 	if a.Revision != b.Revision {
 		return revision
 	}
@@ -276,7 +291,8 @@ func (p *proxies) programmed(ref report.Ref, b service, artifacts []translators.
 	if !p.unheard && !slices.Contains(agree, false) {
 		s.edited, s.taken = false, shareSet{}
 	}
-	s.confirmed = s.confirmed || !p.unheard && concerned > 0 && quiet
+	// A proxy may go to a replica that has something else before anybody hears of that.
+	s.confirmed = s.confirmed || !p.unheard && concerned > 0 && quiet && !slices.Contains(agree, false)
 	p.stand(ref, b.binding, s)
 	switch {
 	case p.unheard:

@@ -132,6 +132,9 @@ func (p *publisher) goesOn(now time.Time) bool {
 
 // patience has reports made that have waited long enough.
 func (l *loop) patience() {
+	if len(l.awaiting) > 0 && time.Since(l.lookedAt) > usualPatience {
+		l.looked() // a proxy that is silent is no longer waited for
+	}
 	for id, until := range l.deferred {
 		if !time.Now().Before(until) {
 			l.again(id)

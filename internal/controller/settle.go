@@ -48,7 +48,7 @@ func (l *loop) settle(step engine.Step) {
 	}
 	for _, c := range serve { // before: what proxies say from now on is about this
 		if l.proxies != nil {
-			l.proxies.changed(c)
+			l.proxies.changed(c, l.edited)
 		}
 	}
 	l.serve(l.withhold(serve))
@@ -240,6 +240,43 @@ func (l *loop) serve(changes []translators.Change) {
 		l.metrics.Began(telemetry.WriteServed, time.Since(l.event.at))
 	}
 	l.looked() // what was known of the proxies is out of date
+}
+
+// looked hears what proxies have done (4).
+func (l *loop) looked() {
+	if l.proxies == nil {
+		return
+	}
+	l.lookedAt = time.Now()
+	concerned, differs := l.proxies.look()
+	for _, r := range concerned {
+		l.again(idOf(r))
+	}
+	if differs >= answers {
+		for id, answer := range l.awaiting {
+			if answer || differs == company {
+				l.todo[id] = true
+			}
+		}
+		l.todoBindings = true
+	}
+	if differs > none {
+		l.acknowledged()
+	}
+}
+
+// How long proxies are not looked at after a look: while many of them answer, one
+// look hears them all. Where the last one made work it is done first.
+const (
+	shortRest = 20 * time.Millisecond
+	longRest  = time.Second
+)
+
+func (l *loop) rest() time.Duration {
+	if len(l.todo) > portion {
+		return longRest
+	}
+	return shortRest
 }
 
 // trail is what is known of the changes that proxies have not all acknowledged.

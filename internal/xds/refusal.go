@@ -31,6 +31,7 @@ const (
 // refuse takes down a refusal in place of those of the same content.
 func (st *stream) refuse(said answer) refusal {
 	r := refusal{nack: said.nack}
+	st.unsaid = st.unsaid || len(said.of) > maxRefused
 	for _, m := range said.of[:min(len(said.of), maxRefused)] {
 		// A number that is nobody's any more stands for nothing that is in force.
 		if name := st.schedule.store.kinds[said.kind].entries[m.id].name; name != "" {
@@ -46,6 +47,7 @@ func (st *stream) refuse(said answer) refusal {
 	for i, r := range slices.Backward(st.refused) {
 		if n += len(r.of); n > maxRefused || len(st.refused)-i > maxRefusals {
 			st.refused = slices.Delete(st.refused, 0, i+1)
+			st.unsaid = true
 			break
 		}
 	}
@@ -113,9 +115,14 @@ func (s *Server) refs(st *stream, refused refusal) []report.Ref {
 			out = []report.Ref{}
 		}
 		for _, ref := range r.refs {
-			if len(out) < maxRefs && !slices.Contains(out, ref) {
-				out = append(out, ref)
+			if slices.Contains(out, ref) {
+				continue
 			}
+			if len(out) == maxRefs {
+				st.unsaid = true
+				return out
+			}
+			out = append(out, ref)
 		}
 	}
 	return out

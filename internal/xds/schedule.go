@@ -36,7 +36,11 @@ type schedule struct {
 	// the client may not have asked for yet.
 	parents   []uint32
 	parentsAt time.Time
-	removing  time.Time // since when there is something to take away; zero if there is not
+	// heads are listeners that were sent, the newest at headsAt, whose routes the client
+	// may not have asked for yet.
+	heads    []uint32
+	headsAt  time.Time
+	removing time.Time // since when there is something to take away; zero if there is not
 }
 
 // window is how many responses of a kind a delta client may leave unanswered
@@ -128,20 +132,38 @@ func (c *schedule) gate(k kind, now time.Time) time.Time {
 
 // childless reports whether there are endpoints of a cluster that the client has
 // not asked for.
-func (c *schedule) childless(cluster uint32) bool {
-	r := c.store.kinds[clusters].view(cluster, c.who)
+func (c *schedule) childless(cluster uint32) bool { return c.missing(clusters, cluster, endpoints) }
+
+// missing reports whether the client has not asked for a child that there is of a
+// resource.
+func (c *schedule) missing(k kind, id uint32, of kind) bool {
+	r := c.store.kinds[k].view(id, c.who)
 	if r == nil {
 		return false
 	}
-	shelf := &c.store.kinds[endpoints]
+	shelf := &c.store.kinds[of]
 	for _, name := range r.children {
 		id, ok := shelf.ids[name]
-		if sub := c.subs[endpoints]; ok && shelf.view(id, c.who) != nil && (sub == nil || !sub.covers(id)) {
+		if sub := c.subs[of]; ok && shelf.view(id, c.who) != nil && (sub == nil || !sub.covers(id)) {
 			return true
 		}
 	}
 	return false
 }
+
+// unasked reports whether the client, which came at a time, has yet to ask for what it
+// will want: an Envoy asks for listeners once its clusters are warm, and whoever has
+// listeners for their routes. Who asks for long for neither does not want it.
+func (c *schedule) unasked(since, now time.Time) bool {
+	if c.subs[clusters] != nil && c.subs[listeners] == nil && now.Before(since.Add(2*c.options.RemovalPatience)) {
+		return true
+	}
+	return now.Before(c.headsAt.Add(c.options.RemovalPatience)) && slices.ContainsFunc(c.heads, c.routeless)
+}
+
+// routeless reports whether there are routes of a listener that the client has not
+// asked for.
+func (c *schedule) routeless(listener uint32) bool { return c.missing(listeners, listener, routes) }
 
 // removal is the next response that takes something away, or when to ask again.
 func (c *schedule) removal(now, gate time.Time) (*response, time.Time) {
@@ -294,6 +316,14 @@ func (c *schedule) sent(sub *subscription, r *response, fresh []item, had map[ui
 	}
 	if children, ok := sub.kind.children(); ok {
 		c.renew(children, fresh)
+	}
+	if sub.kind == listeners && len(fresh) > 0 {
+		c.heads = slices.DeleteFunc(c.heads, func(id uint32) bool { return !c.routeless(id) })
+		for _, i := range fresh {
+			if len(i.resource.children) > 0 && !slices.Contains(c.heads, i.id) {
+				c.heads, c.headsAt = append(c.heads, i.id), now
+			}
+		}
 	}
 	if sub.kind == clusters && len(fresh) > 0 {
 		c.parents, c.parentsAt = slices.Grow(c.parents, len(fresh)), now

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	rs "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
@@ -40,7 +41,7 @@ func newActor(t *testing.T, s *store, sotw bool, o Options) *actor {
 var word = map[string]kind{"cds": clusters, "eds": endpoints, "lds": listeners, "rds": routes}
 
 // put changes the store: "cds a=1" sets, "cds a" takes away. A cluster whose text
-// begins with "eds" has its endpoints from there.
+// begins with "eds" has its endpoints from there, and a listener with "rds" its routes.
 func (a *actor) put(changes ...string) {
 	a.t.Helper()
 	for _, change := range changes {
@@ -52,6 +53,9 @@ func (a *actor) put(changes ...string) {
 			art := artifact(k.url(), name, text, ir.Audience{})
 			if c, ok := art.Payload.(*clusterv3.Cluster); ok && strings.HasPrefix(text, "eds") {
 				c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+			}
+			if l, ok := art.Payload.(*listenerv3.Listener); ok && strings.HasPrefix(text, "rds") {
+				l.ApiListener = &listenerv3.ApiListener{ApiListener: httpManager(a.t, name)}
 			}
 			var err error
 			if r, err = encode(art); err != nil {

@@ -45,7 +45,9 @@ type NodeStatus struct {
 	// InSync: something was sent, all of it was accepted, and nothing newer is there
 	// of what the proxy asked for.
 	InSync bool `json:"inSync"`
-	// Settled: so it is but for endpoints, which come and go all the time.
+	// Settled: all that was sent was answered, and nothing newer is there, of anything but
+	// endpoints, which come and go all the time; and what was sent led to nothing that the
+	// proxy has yet to ask for. What it refused is in Refusals.
 	Settled  bool         `json:"-"`
 	Acks     uint64       `json:"acks"`
 	Nacks    uint64       `json:"nacks"`
@@ -289,7 +291,7 @@ func (s *Server) more() meant {
 
 func (st *stream) status(more meant) NodeStatus {
 	n := NodeStatus{Node: st.node, Backend: st.role.backend, Namespace: st.role.namespace, Account: st.role.account,
-		Delta: !st.sotw, Since: st.since, InSync: !more.some && st.inSync(), Settled: !more.policy && st.inSync(endpoints), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
+		Delta: !st.sotw, Since: st.since, InSync: !more.some && st.inSync(), Settled: !more.policy && st.settled(time.Now()), Acks: st.acks, Nacks: st.nacks, Types: []TypeStatus{}, LastNack: st.lastNack}
 	for _, sub := range st.schedule.subs {
 		if sub != nil && sub.status.Sent != "" {
 			n.Types = append(n.Types, sub.status)
@@ -299,8 +301,26 @@ func (st *stream) status(more meant) NodeStatus {
 	return n
 }
 
-// inSync is NodeStatus.InSync, as far as the stores go, whatever is with some kinds.
-func (st *stream) inSync(but ...kind) bool {
+// inSync is NodeStatus.InSync, as far as the stores go.
+func (st *stream) inSync() bool {
+	return st.answered() && !slices.ContainsFunc(st.schedule.subs[:], func(sub *subscription) bool {
+		return sub != nil && sub.status.Accepted != sub.status.Sent
+	})
+}
+
+// settled is NodeStatus.Settled, as far as the stores go. A refusal that had no room is
+// not forgotten before everything is accepted.
+func (st *stream) settled(now time.Time) bool {
+	if !st.answered(endpoints) || st.schedule.unasked(st.since, now) {
+		return false
+	}
+	st.unsaid = st.unsaid && !st.inSync()
+	return !st.unsaid
+}
+
+// answered reports whether something was sent, all of it was answered, and there is
+// nothing to send, whatever is with some kinds.
+func (st *stream) answered(but ...kind) bool {
 	if st.schedule == nil {
 		return false
 	}
@@ -309,16 +329,10 @@ func (st *stream) inSync(but ...kind) bool {
 		if sub == nil || slices.Contains(but, sub.kind) {
 			continue
 		}
-		if !sub.idle() {
+		if !sub.idle() || len(sub.flights) > 0 {
 			return false
 		}
-		if sub.status.Sent == "" {
-			continue
-		}
-		sent = true
-		if len(sub.flights) > 0 || sub.status.Accepted != sub.status.Sent {
-			return false
-		}
+		sent = sent || sub.status.Sent != ""
 	}
 	return sent
 }

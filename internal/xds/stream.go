@@ -39,6 +39,7 @@ type stream struct {
 	acks, nacks uint64
 	lastNack    *Nack
 	refused     []refusal // the oldest first
+	unsaid      bool      // more was refused than there was room for
 }
 
 // ads answers the two methods of the service on one listener.
