@@ -230,7 +230,7 @@ func (l *loop) serve(changes []translators.Change) {
 	if len(joined) == 0 && l.compiled {
 		return
 	}
-	l.unserved = append(l.unserved, joined...)
+	l.unserved = newest(append(l.unserved, joined...)) // what could not be served may be mended
 	if err := l.server.Apply(l.unserved); err != nil {
 		l.log.Error("proxies could not be given what changed; they keep what they have", "error", err)
 		return
@@ -240,6 +240,31 @@ func (l *loop) serve(changes []translators.Change) {
 		l.metrics.Began(telemetry.WriteServed, time.Since(l.event.at))
 	}
 	l.looked() // what was known of the proxies is out of date
+}
+
+// newest leaves of changes what came last of each slot of a back end.
+func newest(changes []translators.Change) []translators.Change {
+	if len(changes) < 2 {
+		return changes
+	}
+	type place struct {
+		backend string
+		slot    translators.Slot
+	}
+	seen := map[place]bool{}
+	out := slices.Clone(changes)
+	for i := range slices.Backward(out) {
+		c := &out[i]
+		older := func(s translators.Slot) bool {
+			at := place{c.Target.Backend, s}
+			was := seen[at]
+			seen[at] = true
+			return was
+		}
+		c.Put = slices.DeleteFunc(slices.Clone(c.Put), func(a translators.Artifact) bool { return older(a.Slot()) })
+		c.Remove = slices.DeleteFunc(slices.Clone(c.Remove), older)
+	}
+	return out
 }
 
 // looked hears what proxies have done (4).
