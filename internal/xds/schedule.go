@@ -317,15 +317,24 @@ func (c *schedule) sent(sub *subscription, r *response, fresh []item, had map[ui
 	if children, ok := sub.kind.children(); ok {
 		c.renew(children, fresh)
 	}
-	if sub.kind == listeners && len(fresh) > 0 {
+	c.leads(sub.kind, fresh, now)
+	return r
+}
+
+// leads notes what a client was sent that will make it ask for other things.
+func (c *schedule) leads(k kind, fresh []item, now time.Time) {
+	if len(fresh) == 0 {
+		return
+	}
+	switch k {
+	case listeners:
 		c.heads = slices.DeleteFunc(c.heads, func(id uint32) bool { return !c.routeless(id) })
 		for _, i := range fresh {
 			if len(i.resource.children) > 0 && !slices.Contains(c.heads, i.id) {
 				c.heads, c.headsAt = append(c.heads, i.id), now
 			}
 		}
-	}
-	if sub.kind == clusters && len(fresh) > 0 {
+	case clusters:
 		c.parents, c.parentsAt = slices.Grow(c.parents, len(fresh)), now
 		for _, i := range fresh {
 			if len(i.resource.children) > 0 {
@@ -333,7 +342,6 @@ func (c *schedule) sent(sub *subscription, r *response, fresh []item, had map[ui
 			}
 		}
 	}
-	return r
 }
 
 // renew sends a client again what it waits for after it was sent the parents.
