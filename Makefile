@@ -56,8 +56,9 @@ image: tools ## a static image of the controller in an OCI layout below .cache/i
 unit: ## the tests alone, with what is installed
 	$(GO) test ./...
 
-race: ## the concurrent packages under the race detector
-	$(GO) test -race ./internal/... ./policies/...
+race: ## the loop, the server and the engine under the race detector
+	$(GO) test -race ./internal/xds ./internal/controller
+	MESHKNOT_SEQUENCES=3 $(GO) test -race -run 'Following|BesideEachOther' ./internal/engine
 
 golden: ## rewrite the out/ sections of test/cases and the generated documents
 	$(GO) test ./test/golden ./test/corpus ./test/conformance ./internal/migrate ./policies ./internal/cli -update
